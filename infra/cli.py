@@ -1,0 +1,302 @@
+"""`perennial`: operate a deployment, on the local cloud or in AWS."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.deployment import Deployment, stack_name
+from infra.display import Display, describe_run, mark, table
+from infra.local.cloud import CloudError, LocalCloud
+from perennial.definition_files import load_definitions
+from perennial.errors import ConflictError, DefinitionError, NotFoundError, PerennialError
+
+DEFINITIONS = Path(__file__).resolve().parent.parent / "layers" / "definitions"
+RUN_SECONDS = 1800.0
+
+app = typer.Typer(
+    name="perennial",
+    help="Upload data; get a served, watched model that retrains itself when the world drifts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Stage = Annotated[str, typer.Option(help="local, or a stage in the AWS account of the environment: dev or prod.")]
+Name = Annotated[str | None, typer.Option(help="Name of the stack; perennial-STAGE by default.")]
+Folder = Annotated[Path, typer.Option("--definitions", help="Folder with datasets/, features/ and models/.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for what it starts, and show its steps.")]
+
+
+@app.command()
+def up(definitions: Folder = DEFINITIONS, stage: Stage = "local", name: Name = None, json: Json = False) -> None:
+    """Deploy: start the local cloud unless it runs, and bring the stack up to date."""
+    from infra.bringup import bring_up
+
+    display = Display(json)
+    deployment = bring_up(stage, stack_name(stage, name), definitions, display)
+    rows = sorted(deployment.outputs.items())
+    display.result(
+        {"name": deployment.name, "endpoint": deployment.endpoint.url if deployment.endpoint else None, **dict(rows)},
+        table(f"{deployment.name} is up", ["output", "value"], rows),
+    )
+
+
+@app.command()
+def down(
+    stage: Stage = "local",
+    name: Name = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Destroy a stack in AWS without asking.")] = False,
+    json: Json = False,
+) -> None:
+    """Stop the local cloud and leave nothing behind; in AWS, destroy the stack."""
+    from infra.deploy import destroy
+
+    display = Display(json)
+    if stage == "local":
+        stopped = LocalCloud().stop()
+        display.result({"stopped": stopped}, "the local cloud is gone" if stopped else "no local cloud runs in this folder")
+        return
+    stack = stack_name(stage, name)
+    if not yes:
+        typer.confirm(f"Destroy the stack {stack} in AWS?", abort=True, err=True)
+    destroy(stage=stage, name=stack, on_progress=display.say)
+    display.result({"destroyed": stack}, f"{stack} is gone")
+
+
+@app.command()
+def demo(
+    picture: Annotated[Path, typer.Option(help="Where the picture of the result goes.")] = Path("perennial-demo.png"),
+    json: Json = False,
+) -> None:
+    """Run the whole loop on the local cloud: ten months of New York taxi trips, with the price rise of 2019 in them."""
+    from infra.demo import run_demo
+
+    run_demo(Display(json), picture)
+
+
+@app.command()
+def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
+    """Check definitions without deploying them."""
+    from perennial.data.check import check_definitions
+
+    display = Display(json)
+    loaded = load_definitions(definitions)
+    check_definitions(loaded)
+    rows = [("dataset", d.name, f"{len(d.columns)} columns, {len(d.rules)} row rules") for d in loaded.datasets.values()]
+    rows += [("view", v.name, f"{v.kind}, from {v.dataset}") for v in loaded.views.values()]
+    rows += [
+        ("model", m.name, f"{m.target} from {sum(map(len, m.features.values()))} features, {len(m.candidates)} candidates")
+        for m in loaded.models.values()
+    ]
+    display.result(
+        {"datasets": sorted(loaded.datasets), "views": sorted(loaded.views), "models": sorted(loaded.models)},
+        table(f"{definitions}: all is well", ["kind", "name", "what"], rows),
+    )
+
+
+@app.command()
+def upload(
+    dataset: str,
+    files: list[Path],
+    wait: Wait = True,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Upload files to a dataset; exit code 1 if any of them is refused."""
+    from infra.operations import upload_file
+
+    display = Display(json)
+    deployment = Deployment.connect(stage, name)
+    done = [upload_file(deployment, dataset, path, RUN_SECONDS if wait else None, display.step) for path in files]
+    rows = [(path.name, mark(run.status), describe_run(run)) if run else (path.name, "sent", "") for path, run in done]
+    shown = [{"file": str(p), "run": run.model_dump(mode="json") if run else None} for p, run in done]
+    display.result(shown, table("", ["file", "", "what came of it"], rows))
+    if any(run is not None and run.status != "succeeded" for _, run in done):
+        raise typer.Exit(1)
+
+
+@app.command()
+def runs(
+    run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only ingest, train or deploy.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Show the latest runs, or one run with its steps."""
+    display = Display(json)
+    catalog = Deployment.connect(stage, name).ports.catalog
+    if run_id is None:
+        found = catalog.runs(limit, kind, subject)
+        rows = [
+            (run.run_id[:13], run.kind, run.subject, mark(run.status), run.started_at, run.trigger.kind, describe_run(run))
+            for run in found
+        ]
+        columns = ["run", "kind", "subject", "", "started", "trigger", "what came of it"]
+        display.result([run.model_dump(mode="json") for run in found], table("", columns, rows))
+        return
+    run = _run(catalog, run_id)
+    steps = catalog.steps(run.run_id)
+    head = f"{run.kind} {run.subject} {mark(run.status)} {describe_run(run)}\nid       {run.run_id}\n"
+    head += f"trigger  {run.trigger.kind}: {run.trigger.source} {run.trigger.reason}"
+    if not json:
+        display.say(head)
+    rows = [
+        (s.step, mark(s.status), s.started_at, (s.ended_at - s.started_at).total_seconds() if s.ended_at else None, s.error)
+        for s in steps
+    ]
+    content = {**run.model_dump(mode="json"), "steps": [step.model_dump(mode="json") for step in steps]}
+    display.result(content, table("", ["step", "", "started", "seconds", "error"], rows))
+
+
+def _run(catalog: Any, run_id: str) -> Any:
+    """Return the run of an id or of its first characters."""
+    try:
+        return catalog.run(run_id)
+    except NotFoundError:
+        found = [run for run in catalog.runs(limit=1000) if run.run_id.startswith(run_id)]
+        if len(found) != 1:
+            what = "no run begins" if not found else f"{len(found)} runs begin"
+            raise NotFoundError(f"{what} with {run_id!r}; see `perennial runs`") from None
+        return found[0]
+
+
+@app.command()
+def models(
+    model: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Show the models with their champions, or one model's versions and what the monitor saw of it."""
+    from infra.operations import describe_model, list_models
+
+    display = Display(json)
+    catalog = Deployment.connect(stage, name).ports.catalog
+    content, tables = list_models(catalog) if model is None else describe_model(catalog, model)
+    for drawn in tables[:-1]:
+        if not json:
+            display.console.print(drawn)
+    display.result(content, tables[-1])
+
+
+@app.command()
+def predict(
+    model: str,
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help=".json, .jsonl or .csv; - is JSON from stdin.")] = "-",
+    version: Annotated[int | None, typer.Option(help="Ask this version instead of the champion.")] = None,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Ask a deployed model for predictions through its API."""
+    from infra.operations import predict_rows, read_instances
+
+    display = Display(json)
+    deployment = Deployment.connect(stage, name)
+    answers = predict_rows(deployment, model, read_instances(deployment, model, file, version), version)
+    rows = [(a["prediction_id"], a["version"], a["value"]) for a in answers]
+    display.result(answers, table(model, ["prediction", "version", "value"], rows))
+
+
+@app.command()
+def feedback(model: str, file: str = "-", stage: Stage = "local", name: Name = None, json: Json = False) -> None:
+    """Tell a model what became true: a file of {"prediction_id", "label"} objects."""
+    from infra.operations import read_json_rows, send_labels
+
+    display = Display(json)
+    answer = send_labels(Deployment.connect(stage, name), model, read_json_rows(file, "labels"))
+    display.result(answer, f"{answer['accepted']:,} labels accepted, {answer['duplicates']:,} known already")
+
+
+@app.command()
+def retrain(
+    model: str,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    wait: Wait = True,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Train a model anew from all data there is; exit code 1 if no version came of it."""
+    from infra.operations import start_training
+
+    display = Display(json)
+    run = start_training(Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step)
+    content = run if isinstance(run, dict) else run.model_dump(mode="json")
+    display.result(content, f"started {run['run_id']}" if isinstance(run, dict) else f"{mark(run.status)} {describe_run(run)}")
+    if not isinstance(run, dict) and run.status != "succeeded":
+        raise typer.Exit(1)
+
+
+@app.command()
+def rollback(
+    model: str,
+    to: Annotated[int | None, typer.Option(help="The version to serve; the one before by default.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Let the version that served before serve again, in one transaction."""
+    display = Display(json)
+    deployment = Deployment.connect(stage, name)
+    catalog = deployment.ports.catalog
+    champion = catalog.champion(model)
+    if champion is None:
+        raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
+    target = to if to is not None else champion.previous
+    if target is None:
+        raise ConflictError(f"model {model!r} has served no version before {champion.version}; name one with --to")
+    if catalog.version(model, target).stage not in ("archived", "champion"):
+        raise ConflictError(f"version {target} of {model!r} has never served; only such a version can be rolled back to")
+    moved = catalog.promote(
+        model, target, champion.version, datetime.now(UTC), deployment.person, reason or "rollback", "rollback"
+    )
+    display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {champion.version}")
+
+
+@app.command()
+def logs(
+    function: Annotated[str | None, typer.Argument(help="Only log groups with this in their name.")] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="How far back.")] = 15,
+    grep: Annotated[str | None, typer.Option(help="Only lines with this in them.")] = None,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Show what functions and jobs wrote, in the order of time."""
+    from infra.operations import read_logs
+
+    display = Display(json)
+    since = datetime.now(UTC) - timedelta(minutes=minutes)
+    lines = read_logs(Deployment.connect(stage, name), function, since, grep)
+    if not json:
+        for line in lines:
+            display.console.print(f"[dim]{line['at']:%H:%M:%S}[/] [cyan]{line['group']}[/] ", end="")
+            display.console.print(line["message"], markup=False, soft_wrap=True)
+    display.result(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the CLI; an error is one sentence on standard error (with ``--json``, on standard output too) and exit code 1."""
+    from infra.deploy import DeployError
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(arguments)
+    except (PerennialError, CloudError, DeployError) as error:
+        if "--json" in arguments:
+            Display(True).result({"error": str(error), "type": type(error).__name__})
+        typer.echo(f"perennial: {error}", err=True)
+        sys.exit(2 if isinstance(error, DefinitionError) else 1)

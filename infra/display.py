@@ -1,0 +1,97 @@
+"""What the CLI prints: tables for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from perennial.records import Run, StepRecord
+
+_MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "refused": "[yellow]–[/]", "running": "[cyan]…[/]"}
+
+
+@dataclass(frozen=True)
+class Display:
+    """Where a command's result goes.
+
+    With ``as_json`` the result is one JSON document on standard output and everything else goes to standard
+    error, so that a script may read the one and a person the other.
+    """
+
+    as_json: bool
+    console: Console = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "console", Console(stderr=self.as_json, highlight=False))
+
+    def say(self, text: str) -> None:
+        """Print a line of progress."""
+        self.console.print(text)
+
+    def result(self, content: Any, table: Table | str | None = None) -> None:
+        """Print a command's result: the content as JSON, or its table."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
+        elif table is not None:
+            self.console.print(table)
+
+    def step(self, run: Run, step: StepRecord) -> None:
+        """Print a line for a step that ended."""
+        if step.status == "running":
+            return
+        seconds = f"{(step.ended_at - step.started_at).total_seconds():5.1f} s" if step.ended_at else ""
+        line = f"    {mark(step.status)} {run.kind:<7}{step.step:<22}[dim]{seconds}[/]"
+        self.say(f"{line}  [red]{step.error}[/]" if step.error else line)
+
+
+def mark(status: str) -> str:
+    """Return the sign of a status."""
+    return _MARKS.get(status, status)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table; numbers stand to the right."""
+    body = [list(row) for row in rows]
+    drawn = Table(title=title or None, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = any(isinstance(row[index], int | float) for row in body)
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        drawn.add_row(*[cell(value) for value in row])
+    return drawn
+
+
+def cell(value: object) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return str(value)
+
+
+def describe_run(run: Run) -> str:
+    """Return what a run came to, in one phrase."""
+    if run.status == "refused" or run.error:
+        return run.error or ""
+    outputs = run.outputs
+    if run.kind == "ingest" and "rows" in outputs:
+        return f"{outputs['rows']:,} rows, {outputs['rejected']:,} rejected"
+    if run.kind == "train" and "version" in outputs:
+        return f"version {outputs['version']}" + ("" if outputs.get("passed") else ", refused by the gate")
+    if run.kind == "deploy" and "version" in outputs:
+        return f"version {outputs['version']} serves"
+    return ""

@@ -1,0 +1,1 @@
+"""The local cloud: an emulator of AWS, the parts it lacks, and its lifecycle."""

@@ -1,0 +1,229 @@
+"""The local cloud's lifecycle: start it, find it again, stop it and leave nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.local.launcher import RECORD
+
+DEFAULT_STATE = Path(".perennial")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_LOG = "emulator.log"
+# What CliCredentialsStackSynthesizer publishes to; ``cdk bootstrap`` would make them in an account.
+_ASSETS = "cdk-hnb659fds-assets-{account}-{region}"
+_CONTAINERS = "cdk-hnb659fds-container-assets-{account}-{region}"
+
+
+class CloudError(RuntimeError):
+    """The local cloud could not be started or stopped; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a local cloud answers, and the credentials of its administrator."""
+
+    url: str
+    account: str
+    region: str
+    access_key: str
+    secret_key: str
+    pid: int
+    state: Path
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables for a child process, such as the CDK CLI, to use this cloud alone."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.url,
+            # The SDKs would put bucket names before a host name that does not resolve.
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_REGION": self.region,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "CDK_DEFAULT_ACCOUNT": self.account,
+            "CDK_DEFAULT_REGION": self.region,
+            "CDK_DOCKER": str(self.state / "docker"),
+        }
+
+    def unwanted(self) -> tuple[str, ...]:
+        """Return the variables that must not reach such a process: they would lead it elsewhere."""
+        return ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+
+    def session(self) -> boto3.Session:
+        """Return a boto3 session of the administrator; make clients with :meth:`client`."""
+        return boto3.Session(
+            aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key, region_name=self.region
+        )
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Return a boto3 client of the administrator for a service."""
+        return self.session().client(service, endpoint_url=self.url, **options)  # type: ignore[call-overload]
+
+    def answers(self) -> bool:
+        """Return whether this very instance answers: only it knows the secret key."""
+        quick = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+        try:
+            account: str = self.client("sts", config=quick).get_caller_identity()["Account"]
+        except (BotoCoreError, ClientError, ValueError):  # another program may answer anything
+            return False
+        return account == self.account
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """One instance of the local cloud; its files are in ``state`` and nowhere else.
+
+    Examples
+    --------
+    >>> endpoint = LocalCloud().start()  # doctest: +SKIP
+    >>> endpoint.client("s3").list_buckets()  # doctest: +SKIP
+    """
+
+    state: Path = DEFAULT_STATE
+
+    def start(self) -> Endpoint:
+        """Start the cloud unless it runs; returns when it answers.
+
+        Raises
+        ------
+        CloudError
+            If the emulator does not come up; the message holds the end of its log.
+        """
+        with self._locked():
+            running = self._endpoint()
+            if running is not None and running.answers():
+                return running
+            self._end()
+            endpoint = self._launch()
+            self._prepare(endpoint)
+            return endpoint
+
+    def status(self) -> Endpoint | None:
+        """Return the endpoint if the cloud runs, else None."""
+        endpoint = self._endpoint()
+        return endpoint if endpoint is not None and endpoint.answers() else None
+
+    def stop(self) -> bool:
+        """End the emulator, its functions and its jobs, and remove the state; returns whether there was anything to end."""
+        if not self._state.exists():
+            return False
+        with self._locked():
+            existed = self._endpoint() is not None
+            self._end()
+            return existed
+
+    def log(self) -> Path:
+        """Return the file with the emulator's own log."""
+        return self._state / _LOG
+
+    @property
+    def _state(self) -> Path:
+        return self.state.resolve()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # Beside the state, which is removed and made again while the lock is held.
+        path = self._state.with_name(f"{self._state.name}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _endpoint(self) -> Endpoint | None:
+        try:
+            record = json.loads((self._state / RECORD).read_text())
+            return Endpoint(**record, state=self._state)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _launch(self) -> Endpoint:
+        self._state.mkdir(parents=True)
+        # A state directory in a work tree must not be committed: it ignores itself.
+        (self._state / ".gitignore").write_text("*\n")
+        command = [sys.executable, "-P", "-m", "infra.local.launcher", "--state", str(self._state)]
+        with self.log().open("wb") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._state, start_new_session=True
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            endpoint = self._endpoint()
+            if endpoint is not None and endpoint.answers():
+                return endpoint
+            time.sleep(0.05)
+        tail = "\n".join(self.log().read_text(errors="replace").splitlines()[-5:])
+        _end_group(process.pid)
+        shutil.rmtree(self._state, ignore_errors=True)
+        raise CloudError(f"the local cloud did not start:\n{tail}")
+
+    def _prepare(self, endpoint: Endpoint) -> None:
+        docker = self._state / "docker"
+        words = [sys.executable, "-P", "-m", "infra.local.docker", "--store", str(self._state / "images")]
+        docker.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        docker.chmod(0o700)
+        names = {"account": endpoint.account, "region": endpoint.region}
+        endpoint.client("s3").create_bucket(Bucket=_ASSETS.format(**names))
+        endpoint.client("ecr").create_repository(repositoryName=_CONTAINERS.format(**names))
+
+    def _end(self) -> None:
+        endpoint = self._endpoint()
+        if endpoint is not None and str(self._state) in _command_line(endpoint.pid):
+            _end_group(endpoint.pid)
+        for record in (self._state / "jobs").glob("*"):  # left by an emulator that was killed
+            with suppress(ValueError, OSError):
+                if _command_line(int(record.name)).split()[1:] == " ".join(json.loads(record.read_text())).split()[1:]:
+                    os.killpg(int(record.name), signal.SIGKILL)
+        shutil.rmtree(self._state, ignore_errors=True)
+
+
+def _command_line(pid: int) -> str:
+    """Return a process's command line, empty if there is no such process: a recorded pid may be another's by now."""
+    return subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+
+
+def _end_group(leader: int) -> None:
+    """End the emulator and its functions, gently and then by force; returns when they are gone."""
+    with suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _alive(leader) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+    while _alive(leader):
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    # Its own child would stay a zombie until it is waited for.
+    with suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,248 @@
+"""Batch jobs as processes: attempts, retries, timeouts, logs; at most one job per processor at once."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Job = dict[str, Any]
+EXITED = "Essential container in task exited"
+TIMED_OUT = "Job attempt duration exceeded timeout"
+# AWS waits 30 s between asking a container to end and killing it; on one's own machine that is only waiting.
+_GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a job's process is started with."""
+
+    command: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+
+
+@dataclass
+class Attempt:
+    """How one attempt of a job ended; ``reason`` is the container's, ``status_reason`` the job's."""
+
+    exit_code: int | None
+    status_reason: str
+    reason: str = ""
+    final: bool = False  # never retried: the job timed out or was terminated
+    started: int = 0
+    stopped: int = 0
+
+
+def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
+    """Replace each argument ``Ref::name`` by the parameter; one without a value stays as it is."""
+    return [
+        parameters.get(argument.removeprefix("Ref::"), argument) if argument.startswith("Ref::") else argument
+        for argument in command
+    ]
+
+
+def _matches(pattern: str | None, value: str) -> bool:
+    if pattern is None:
+        return True
+    if pattern.endswith("*"):
+        return value.lower().startswith(pattern[:-1].lower())
+    return value.lower() == pattern.lower()
+
+
+def retries(strategy: Mapping[str, Any], attempt: Attempt, number: int) -> bool:
+    """Return whether Batch starts another attempt.
+
+    Parameters
+    ----------
+    strategy : mapping
+        The job's ``retryStrategy``: ``attempts`` and the conditions ``evaluateOnExit``. The first condition
+        whose patterns all match decides; if there is none, the job is retried.
+    attempt : Attempt
+        The attempt that failed.
+    number : int
+        How many attempts were made.
+    """
+    if attempt.final or number >= int(strategy.get("attempts") or 1):
+        return False
+    code = "" if attempt.exit_code is None else str(attempt.exit_code)
+    for condition in strategy.get("evaluateOnExit") or []:
+        if (
+            _matches(condition.get("onExitCode"), code)
+            and _matches(condition.get("onReason"), attempt.reason)
+            and _matches(condition.get("onStatusReason"), attempt.status_reason)
+        ):
+            return str(condition.get("action", "")).upper() == "RETRY"
+    return True
+
+
+def now() -> int:
+    """Return the time in milliseconds, as Batch gives it."""
+    return int(time.time() * 1000)
+
+
+@dataclass
+class Runner:
+    """Runs jobs in the order they came.
+
+    Parameters
+    ----------
+    directory : Path
+        Where a file per running process is kept, so that a later ``stop`` finds what a killed emulator left.
+    prepare : callable
+        Gives the command, directory and environment of a job's next attempt; raises ``LookupError`` with the
+        reason when the job cannot start.
+    log : callable
+        Takes the job and lines of its output.
+    """
+
+    directory: Path
+    prepare: Callable[[Job, int], Start]
+    log: Callable[[Job, list[str]], None]
+    _running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    _terminated: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="batch")
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; its description is brought up to date as it goes."""
+        job["status"] = "RUNNABLE"
+        # The emulator keeps its resources by account and region, which it carries in the context.
+        self._pool.submit(contextvars.copy_context().run, self._run, job)
+
+    def terminate(self, job: Job, reason: str) -> None:
+        """End a job, whatever its state; ``reason`` becomes its status reason."""
+        if job["status"] in ("SUCCEEDED", "FAILED"):
+            return
+        with self._lock:
+            self._terminated[job["jobId"]] = reason
+            process = self._running.get(job["jobId"])
+        job["isTerminated"] = True
+        if process is not None:
+            end(process.pid)
+        else:
+            self._finish(job, Attempt(None, reason, final=True))
+
+    def stop(self) -> None:
+        """End every job at once."""
+        self._stopped = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            running = list(self._running.values())
+        for process in running:
+            _signal(process.pid, signal.SIGKILL)
+
+    def _run(self, job: Job) -> None:
+        number = 0
+        while not self._stopped and job["jobId"] not in self._terminated:
+            number += 1
+            try:
+                attempt = self._attempt(job, number)
+            except Exception as error:  # a job whose process cannot start fails with the reason, as in AWS
+                attempt = Attempt(None, f"CannotStartContainerError: {error}", reason=f"CannotStartContainerError: {error}")
+            if attempt.exit_code == 0 or not retries(job["retryStrategy"], attempt, number):
+                self._finish(job, attempt)
+                return
+            job["status"] = "RUNNABLE"
+
+    def _attempt(self, job: Job, number: int) -> Attempt:
+        job["status"] = "STARTING"
+        try:
+            start = self.prepare(job, number)
+        except LookupError as error:
+            return Attempt(None, str(error), reason=str(error))
+        process = subprocess.Popen(
+            list(start.command),
+            cwd=start.directory,
+            env=dict(start.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,  # so that a job's own children end with it
+        )
+        with self._lock:
+            self._running[job["jobId"]] = process
+        record = self.directory / str(process.pid)
+        record.write_text(json.dumps(list(start.command)))
+        try:
+            return self._watch(job, process)
+        finally:
+            with self._lock:
+                del self._running[job["jobId"]]
+            record.unlink(missing_ok=True)
+
+    def _watch(self, job: Job, process: subprocess.Popen[str]) -> Attempt:
+        started = now()
+        job.update(status="RUNNING", startedAt=started)
+        context = contextvars.copy_context()
+        reader = threading.Thread(target=context.run, args=(self._read, job, process), daemon=True)
+        reader.start()
+        if job["jobId"] in self._terminated or self._stopped:
+            end(process.pid)
+        timed_out = False
+        try:
+            code = process.wait((job.get("timeout") or {}).get("attemptDurationSeconds"))
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            end(process.pid)
+            code = process.wait()
+        _signal(process.pid, signal.SIGKILL)  # children that outlived the job
+        reader.join(timeout=1)
+        terminated = self._terminated.get(job["jobId"])
+        status_reason = terminated or (TIMED_OUT if timed_out else EXITED)
+        # A process ended by signal n has exit code 128 + n in a container.
+        attempt = Attempt(code if code >= 0 else 128 - code, status_reason, final=timed_out or terminated is not None)
+        attempt.started, attempt.stopped = started, now()
+        container = {"exitCode": attempt.exit_code, "logStreamName": job["container"]["logStreamName"]}
+        job["attempts"].append(
+            {
+                "container": container | {"networkInterfaces": []},
+                "startedAt": started,
+                "stoppedAt": attempt.stopped,
+                "statusReason": status_reason,
+            }
+        )
+        return attempt
+
+    def _read(self, job: Job, process: subprocess.Popen[str]) -> None:
+        with suppress(ValueError, OSError):
+            for line in process.stdout or ():
+                self.log(job, [line.rstrip("\n")])
+
+    def _finish(self, job: Job, attempt: Attempt) -> None:
+        if attempt.exit_code is not None:
+            job["container"]["exitCode"] = attempt.exit_code
+        if attempt.reason:
+            job["container"]["reason"] = attempt.reason
+        job["statusReason"] = attempt.status_reason
+        job["stoppedAt"] = attempt.stopped or now()
+        job["status"] = "SUCCEEDED" if attempt.exit_code == 0 and not attempt.final else "FAILED"
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def end(group: int) -> None:
+    """Ask a job's processes to end and, a little later, kill what is left; returns at once."""
+    _signal(group, signal.SIGTERM)
+    timer = threading.Timer(_GRACE_SECONDS, _signal, (group, signal.SIGKILL))
+    timer.daemon = True
+    timer.start()

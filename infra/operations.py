@@ -1,0 +1,258 @@
+"""What the CLI does with a deployment, apart from how it is shown."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from infra.deployment import Deployment
+from infra.display import table
+from infra.waiting import OnStep, find_run, follow_run, wait_until
+from perennial.definitions import Column
+from perennial.errors import DataError, NotFoundError
+from perennial.manifest import Manifest
+from perennial.ports import Catalog
+from perennial.records import Run, Trigger
+
+ROWS_PER_CALL = 500
+START_SECONDS = 60.0
+# The clocks of this machine and of the deployment may differ a little.
+CLOCK_SLACK = timedelta(seconds=5)
+
+
+def upload_file(
+    deployment: Deployment, dataset: str, path: Path, seconds: float | None, on_step: OnStep
+) -> tuple[Path, Run | None]:
+    """Upload one file to a dataset and, unless ``seconds`` is None, follow the run that it starts to its end.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
+    TransientError
+        The run did not start, or not end in time.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    key = f"{dataset}/{path.name}"
+    since = datetime.now(UTC) - CLOCK_SLACK
+    with path.open("rb") as body:
+        answer = deployment.client("s3").put_object(Bucket=deployment.outputs["RawBucket"], Key=key, Body=body)
+    if seconds is None:
+        return path, None
+    catalog = deployment.ports.catalog
+
+    def is_ours(run: Run) -> bool:
+        return run.trigger.source.endswith(f"/{key}") and run.inputs.get("version_id") == answer.get("VersionId")
+
+    run = wait_until(
+        lambda: find_run(catalog, "ingest", dataset, since, is_ours), START_SECONDS, f"the run of the upload {key}"
+    )
+    return path, follow_run(catalog, run.run_id, seconds, on_step)
+
+
+def start_training(
+    deployment: Deployment, model: str, reason: str, seconds: float | None, on_step: OnStep
+) -> Run | dict[str, str]:
+    """Start the training state machine for a person; returns its run, or only its id if ``seconds`` is None."""
+    known = deployment.outputs["Models"].split(",")
+    if model not in known:
+        raise NotFoundError(f"no model {model!r} is deployed; there is {', '.join(known)}")
+    run_id = str(uuid.uuid4())
+    trigger = Trigger(kind="person", source=deployment.person, reason=reason)
+    deployment.client("stepfunctions").start_execution(
+        stateMachineArn=deployment.outputs["TrainMachineArn"],
+        name=run_id,
+        input=json.dumps({"model": model, "trigger": trigger.model_dump(mode="json")}),
+    )
+    if seconds is None:
+        return {"run_id": run_id}
+    catalog = deployment.ports.catalog
+    since = datetime.now(UTC) - CLOCK_SLACK
+    wait_until(
+        lambda: find_run(catalog, "train", model, since, lambda run: run.run_id == run_id),
+        START_SECONDS,
+        f"training run {run_id}",
+    )
+    return follow_run(catalog, run_id, seconds, on_step)
+
+
+def predict_rows(
+    deployment: Deployment, model: str, instances: Sequence[dict[str, Any]], version: int | None = None
+) -> list[dict[str, Any]]:
+    """Ask the API for predictions of any number of rows; each answer has prediction_id, value and version."""
+    answers: list[dict[str, Any]] = []
+    for chunk in _chunks(instances):
+        answer = deployment.api.predict(model, chunk, version)
+        answers += [{**one, "version": answer["version"]} for one in answer["predictions"]]
+    return answers
+
+
+def send_labels(deployment: Deployment, model: str, labels: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Feed any number of labels back; returns how many were accepted and how many were known already."""
+    total = {"accepted": 0, "duplicates": 0}
+    for chunk in _chunks(labels):
+        answer = deployment.api.feedback(model, chunk)
+        total = {key: total[key] + answer[key] for key in total}
+    return total
+
+
+def _chunks(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
+    for start in range(0, len(rows), ROWS_PER_CALL):
+        yield rows[start : start + ROWS_PER_CALL]
+
+
+def read_instances(deployment: Deployment, model: str, file: str, version: int | None) -> list[dict[str, Any]]:
+    """Read rows to predict: JSON (``instances`` or a list), JSON Lines, or CSV typed by what the version needs."""
+    if not file.removesuffix(".gz").endswith(".csv"):
+        return read_json_rows(file, "instances")
+    manifest = _manifest(deployment, model, version)
+    text = io.StringIO(_text(file))
+    return [_typed(row, manifest.inputs, f"{file}:{number}") for number, row in enumerate(csv.DictReader(text), 2)]
+
+
+def read_json_rows(file: str, key: str) -> list[dict[str, Any]]:
+    """Read a list of objects: a JSON list, a JSON object that holds the list under ``key``, or JSON Lines."""
+    text = _text(file)
+    try:
+        if file.removesuffix(".gz").endswith(".jsonl"):
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        content = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{file}: is not JSON: {error}") from None
+    rows = content.get(key) if isinstance(content, dict) else content
+    if not isinstance(rows, list):
+        raise DataError(f'{file}: holds no list of objects; write [{{…}}, …] or {{"{key}": [{{…}}, …]}}')
+    return rows
+
+
+def _text(file: str) -> str:
+    if file == "-":
+        return sys.stdin.read()
+    path = Path(file)
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return content.decode()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: is not UTF-8 text; save it as UTF-8") from None
+
+
+def _manifest(deployment: Deployment, model: str, version: int | None) -> Manifest:
+    catalog = deployment.ports.catalog
+    if version is not None:
+        key = catalog.version(model, version).manifest_key
+    elif (champion := catalog.champion(model)) is not None:
+        key = champion.manifest_key
+    else:
+        raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
+    return Manifest.model_validate_json(deployment.ports.artifacts.get(key))
+
+
+def _typed(row: dict[str, str | None], columns: dict[str, Column], place: str) -> dict[str, Any]:
+    """Turn the texts of a CSV row into the JSON values that the columns ask for; other columns are left out."""
+    values: dict[str, Any] = {}
+    for name, column in columns.items():
+        text = row.get(name)
+        if not text:
+            values[name] = None
+            continue
+        try:
+            values[name] = _CONVERSIONS.get(column.type, str)(text)
+        except (ValueError, KeyError):
+            raise DataError(f"{place}: {name}: {text!r} is no {column.type}", field=name) from None
+    return values
+
+
+_CONVERSIONS: dict[str, Any] = {
+    "integer": int,
+    "double": float,
+    "boolean": {"true": True, "false": False}.__getitem__,
+}
+
+
+def list_models(catalog: Catalog) -> tuple[list[dict[str, Any]], list[Table]]:
+    """Return every model with its champion, as JSON and as a table."""
+    content, rows = [], []
+    for name in catalog.models():
+        champion, versions = catalog.champion(name), catalog.versions(name)
+        content.append({
+            "model": name,
+            "champion": champion.model_dump(mode="json") if champion else None,
+            "versions": len(versions),
+        })
+        metrics = next((v.metrics for v in versions if champion and v.version == champion.version), {})
+        rows.append((name, champion.version if champion else None, len(versions), _figures(metrics)))
+    return content, [table("", ["model", "champion", "versions", "champion's metrics"], rows)]
+
+
+def describe_model(catalog: Catalog, model: str) -> tuple[dict[str, Any], list[Table]]:
+    """Return one model's versions, pointer movements and assessments, as JSON and as tables."""
+    versions = catalog.versions(model)
+    if not versions:
+        raise NotFoundError(f"model {model!r} has no version yet; see `perennial models` and `perennial runs`")
+    champion, audit, assessments = catalog.champion(model), catalog.audit(model), catalog.assessments(model, 10)
+    content = {
+        "model": model,
+        "champion": champion.model_dump(mode="json") if champion else None,
+        "versions": [version.model_dump(mode="json") for version in versions],
+        "audit": [entry.model_dump(mode="json") for entry in audit],
+        "assessments": [assessment.model_dump(mode="json") for assessment in assessments],
+    }
+    figures = [
+        (v.version, v.stage, v.verdict.candidate, _figures(v.metrics), v.created_at, v.trigger.kind, v.reason)
+        for v in versions
+    ]
+    moves = [(e.at, e.action, e.version, e.previous, e.reason) for e in audit]
+    seen = [
+        (a.at, a.version, a.rows, a.labelled, a.feature_drift, a.drifted_feature, a.prediction_drift, a.performance_ratio)
+        for a in assessments
+    ]
+    drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
+    return content, [
+        table(model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason"], figures),
+        table("who served", ["at", "action", "version", "before", "reason"], moves),
+        table("what the monitor saw", drift, seen),
+    ]
+
+
+def _figures(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:,.3f}" for name, value in metrics.items())
+
+
+def read_logs(
+    deployment: Deployment, function: str | None, since: datetime, grep: str | None
+) -> list[dict[str, Any]]:
+    """Return log events of the deployment since a moment, oldest first: at, group, message."""
+    client = deployment.client("logs")
+    prefix = deployment.outputs["LogGroupPrefix"]
+    lines: list[dict[str, Any]] = []
+    for group in _pages(client, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+        short = group["logGroupName"].removeprefix(prefix).strip("/")
+        if function is not None and function not in short:
+            continue
+        events = _pages(
+            client, "filter_log_events", "events",
+            logGroupName=group["logGroupName"], startTime=int(since.timestamp() * 1000),
+        )  # fmt: skip
+        for event in events:
+            if grep is None or grep in event["message"]:
+                at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                lines.append({"at": at, "group": short, "message": event["message"].rstrip()})
+    return sorted(lines, key=lambda line: line["at"])
+
+
+def _pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page[key]

@@ -1,0 +1,1 @@
+"""perennial: a serverless MLOps loop for tabular data on AWS."""

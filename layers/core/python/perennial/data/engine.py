@@ -1,0 +1,107 @@
+"""A DuckDB connection that sees one directory and nothing else of the world."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from perennial.errors import DataError
+
+ROW_GROUP = 122_880
+"""Rows per Parquet row group: fixed, so that the same rows always make the same bytes."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one connection may use."""
+
+    memory: str = "1GB"
+    """DuckDB's memory limit; what does not fit is spilled into the work directory."""
+    threads: int | None = None
+    """How many threads; None means one per available core."""
+
+
+@contextmanager
+def connect(directory: Path, resources: Resources = Resources()) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an in-memory database whose SQL can read and write below ``directory`` only.
+
+    Definitions hold SQL that other people wrote: it must not reach files, the network or extensions.
+
+    Parameters
+    ----------
+    directory : Path
+        Holds every file that is read or written, and what DuckDB spills.
+    resources : Resources
+        Memory limit and threads.
+
+    Raises
+    ------
+    DataError
+        The work does not fit the memory limit even with spilling.
+    """
+    connection = duckdb.connect(":memory:")
+    try:
+        _configure(connection, directory, resources)
+        yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise DataError(
+            f"the rows need more than the {resources.memory} that DuckDB may use; "
+            "give the step more memory or upload smaller files"
+        ) from error
+    finally:
+        connection.close()
+
+
+def _configure(connection: duckdb.DuckDBPyConnection, directory: Path, resources: Resources) -> None:
+    if resources.threads is not None:
+        connection.execute(f"SET threads = {int(resources.threads)}")
+    connection.execute(f"SET memory_limit = {literal(resources.memory)}")
+    connection.execute(f"SET temp_directory = {literal(str(directory / 'spill'))}")
+    # Moments with an offset become UTC, whatever zone the machine is in.
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET preserve_insertion_order = true")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"SET allowed_directories = [{literal(str(directory))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def literal(text: str) -> str:
+    """Return text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def parquet(*paths: Path) -> str:
+    """Return the table function that reads Parquet files, in the order given."""
+    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}])"
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write a query's rows, in its order, as zstd Parquet; return how many they are."""
+    row = connection.execute(
+        f"COPY ({query}\n) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def one(connection: duckdb.DuckDBPyConnection, query: str) -> Sequence[object]:
+    """Return a query's only row."""
+    row = connection.execute(query).fetchone()
+    assert row is not None, "the query always gives a row"
+    return row
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 (64 hex digits) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,238 @@
+"""Test double of the catalog."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from perennial.errors import ConflictError, NotFoundError
+from perennial.records import (
+    Assessment,
+    AuditEntry,
+    Champion,
+    ModelVersion,
+    Run,
+    Snapshot,
+    StepRecord,
+    ViewVersion,
+)
+
+
+class FakeRuns:
+    """Runs, steps and claims in memory."""
+
+    def __init__(self) -> None:
+        # One lock around each whole method stands for DynamoDB's transactions.
+        self._lock = threading.RLock()
+        self._runs: dict[str, Run] = {}
+        self._steps: dict[tuple[str, str], StepRecord] = {}
+        self._claims: dict[str, tuple[str, datetime]] = {}
+
+    def start_run(self, run: Run) -> Run:
+        """Record a run unless it is there already; return the recorded one."""
+        with self._lock:
+            return self._runs.setdefault(run.run_id, run)
+
+    def finish_run(
+        self,
+        run_id: str,
+        status: str,
+        at: datetime,
+        error: str | None = None,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Close a run that is running; a closed run stays as it is and is returned. NotFoundError if unknown."""
+        with self._lock:
+            run = self.run(run_id)
+            if run.status == "running":
+                ending = {"status": status, "ended_at": at, "error": error, "outputs": dict(outputs or {})}
+                run = Run.model_validate({**run.model_dump(), **ending})
+                self._runs[run_id] = run
+            return run
+
+    def run(self, run_id: str) -> Run:
+        """Return a run, or raise NotFoundError."""
+        with self._lock:
+            if run_id not in self._runs:
+                raise NotFoundError(f"there is no run {run_id!r}")
+            return self._runs[run_id]
+
+    def runs(self, limit: int = 50, kind: str | None = None, subject: str | None = None) -> list[Run]:
+        """Return the latest runs, newest first, filtered before ``limit`` is applied."""
+        with self._lock:
+            newest = sorted(self._runs.values(), key=lambda run: (run.started_at, run.run_id), reverse=True)
+        return [run for run in newest if kind in (None, run.kind) and subject in (None, run.subject)][:limit]
+
+    def record_step(self, step: StepRecord) -> None:
+        """Write a step's record (the latest write of ``(run_id, step)`` stands)."""
+        with self._lock:
+            self._steps[step.run_id, step.step] = step
+
+    def steps(self, run_id: str) -> list[StepRecord]:
+        """Return a run's steps in the order in which they started."""
+        with self._lock:
+            own = [step for step in self._steps.values() if step.run_id == run_id]
+        return sorted(own, key=lambda step: (step.started_at, step.step))
+
+    def step(self, run_id: str, step: str) -> StepRecord:
+        """Return one step's record, or raise NotFoundError."""
+        with self._lock:
+            if (run_id, step) not in self._steps:
+                raise NotFoundError(f"run {run_id!r} has no step {step!r}")
+            return self._steps[run_id, step]
+
+    def claim(self, name: str, owner: str, until: datetime, now: datetime) -> str:
+        """Take a named lock until a moment; return who holds it: ``owner`` itself, or the one who was first."""
+        with self._lock:
+            holder, end = self._claims.get(name, (owner, until))
+            if holder != owner and end > now:
+                return holder
+            self._claims[name] = (owner, until)
+            return owner
+
+    def release(self, name: str, owner: str) -> None:
+        """Give a lock back; nothing happens if ``owner`` does not hold it."""
+        with self._lock:
+            if name in self._claims and self._claims[name][0] == owner:
+                del self._claims[name]
+
+
+class FakeDatasets(FakeRuns):
+    """Snapshots and views in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._snapshots: dict[tuple[str, str], Snapshot] = {}
+        self._sources: dict[tuple[str, str], str] = {}
+        self._revisions: dict[str, int] = {}
+        self._views: dict[tuple[str, str], ViewVersion] = {}
+
+    def publish_snapshot(self, snapshot: Snapshot) -> tuple[Snapshot, bool]:
+        """Make a snapshot visible and raise its dataset's revision, in one transaction."""
+        with self._lock:
+            dataset, snapshot_id = snapshot.dataset, snapshot.snapshot_id
+            known = self._snapshots.get((dataset, snapshot_id))
+            pointed = self._sources.get((dataset, snapshot.source))
+            if known is not None and (pointed == snapshot_id or known.upload() == snapshot.upload()):
+                return known, False
+            if known is not None and pointed is None and snapshot_id in self._live(dataset):
+                self._sources[dataset, snapshot.source] = snapshot_id
+                return known, False
+            self._snapshots[dataset, snapshot_id] = snapshot
+            self._sources[dataset, snapshot.source] = snapshot_id
+            self._revisions[dataset] = self._revisions.get(dataset, 0) + 1
+            return snapshot, True
+
+    def snapshots(self, dataset: str) -> tuple[list[Snapshot], int]:
+        """Return the live snapshots of a dataset, oldest event time first, and the dataset's revision."""
+        with self._lock:
+            live = [self._snapshots[dataset, snapshot_id] for snapshot_id in self._live(dataset)]
+            return sorted(live, key=Snapshot.order), self._revisions.get(dataset, 0)
+
+    def publish_view(self, view: ViewVersion) -> bool:
+        """Make a view's offline table visible unless a later revision is there; tell whether."""
+        with self._lock:
+            known = self._views.get((view.view, view.version))
+            if known is not None and known.revision > view.revision:
+                return False
+            self._views[view.view, view.version] = view
+            return True
+
+    def view(self, view: str, version: str) -> ViewVersion:
+        """Return the published offline table of a view's version, or raise NotFoundError."""
+        with self._lock:
+            if (view, version) not in self._views:
+                raise NotFoundError(f"view {view} has no published table of version {version[:12]}; ingest data first")
+            return self._views[view, version]
+
+    def _live(self, dataset: str) -> set[str]:
+        return {snapshot_id for (name, _), snapshot_id in self._sources.items() if name == dataset}
+
+
+class FakeCatalog(FakeDatasets):
+    """The whole catalog in memory: runs, snapshots, views, versions and pointers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._versions: dict[tuple[str, int], ModelVersion] = {}
+        self._champions: dict[str, Champion] = {}
+        self._audit: dict[str, list[AuditEntry]] = {}
+        self._assessments: dict[str, dict[datetime, Assessment]] = {}
+
+    def allocate_version(self, model: str, run_id: str) -> int:
+        """Return the version number of a run: the next one (1, 2, 3, …), the same again when asked again."""
+        with self._lock:
+            numbers = self._numbers.setdefault(model, {})
+            return numbers.setdefault(run_id, len(numbers) + 1)
+
+    def publish_version(self, version: ModelVersion) -> None:
+        """Record a version, unless it is there already."""
+        with self._lock:
+            self._versions.setdefault((version.model, version.version), version)
+
+    def version(self, model: str, version: int) -> ModelVersion:
+        """Return a version, or raise NotFoundError."""
+        with self._lock:
+            if (model, version) not in self._versions:
+                raise NotFoundError(f"model {model!r} has no version {version}")
+            return self._versions[model, version]
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return all versions of a model, newest first."""
+        with self._lock:
+            own = [version for (name, _), version in self._versions.items() if name == model]
+        return sorted(own, key=lambda version: version.version, reverse=True)
+
+    def models(self) -> list[str]:
+        """Return the names of the models that have a version."""
+        with self._lock:
+            return sorted({name for name, _ in self._versions})
+
+    def champion(self, model: str) -> Champion | None:
+        """Return the pointer to the version that serves, or None."""
+        with self._lock:
+            return self._champions.get(model)
+
+    def promote(
+        self, model: str, version: int, expected: int | None, at: datetime, by: str, reason: str, action: str = "promote"
+    ) -> Champion:
+        """Move the champion pointer, archive the old champion and write the audit entry, in one transaction."""
+        with self._lock:
+            new = self.version(model, version)
+            now = self._champions.get(model)
+            if now is not None and now.version == version:
+                return now
+            if (now.version if now else None) != expected:
+                raise ConflictError(
+                    f"model {model!r} is served by version {now.version if now else None} by now, not by {expected}; "
+                    "look at the champion and decide again"
+                )
+            entry = AuditEntry.model_validate(
+                {"model": model, "at": at, "action": action, "version": version, "previous": expected, "by": by, "reason": reason}
+            )
+            self._champions[model] = new.pointed_at(expected, at, by)
+            self._versions[model, version] = new.staged("champion")
+            if expected is not None:
+                old = self.version(model, expected)
+                self._versions[model, expected] = old.staged("archived", f"replaced by version {version}")
+            self._audit.setdefault(model, []).append(entry)
+            return self._champions[model]
+
+    def audit(self, model: str) -> list[AuditEntry]:
+        """Return the movements of a model's pointer, newest first."""
+        with self._lock:
+            return self._audit.get(model, [])[::-1]
+
+    def record_assessment(self, assessment: Assessment) -> None:
+        """Remember what the monitor found."""
+        with self._lock:
+            self._assessments.setdefault(assessment.model, {})[assessment.at] = assessment
+
+    def assessments(self, model: str, limit: int = 50) -> list[Assessment]:
+        """Return the monitor's findings on a model, newest first."""
+        with self._lock:
+            own = self._assessments.get(model, {})
+            return [own[at] for at in sorted(own, reverse=True)][:limit]

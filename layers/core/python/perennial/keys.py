@@ -1,0 +1,164 @@
+"""Every S3 key and every DynamoDB key, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+# --- S3, artifacts bucket -------------------------------------------------------------------------
+
+
+def snapshot(dataset: str, snapshot_id: str) -> str:
+    """Parquet of a snapshot's rows."""
+    return f"snapshots/{dataset}/{snapshot_id}.parquet"
+
+
+def quarantine(dataset: str, snapshot_id: str) -> str:
+    """JSON Lines of a file's rejected rows."""
+    return f"quarantine/{dataset}/{snapshot_id}.jsonl"
+
+
+def ingest_report(dataset: str, snapshot_id: str) -> str:
+    """JSON of what ingesting a file found."""
+    return f"reports/ingest/{dataset}/{snapshot_id}.json"
+
+
+def request_view(view: str, version: str, snapshot_id: str) -> str:
+    """Parquet of a request view over one snapshot, row for row in the snapshot's order."""
+    return f"features/{view}/{version}/{snapshot_id}.parquet"
+
+
+def stored_view(view: str, version: str, sha256: str) -> str:
+    """Parquet of a stored view over a dataset's snapshots, addressed by its content."""
+    return f"features/{view}/{version}/{sha256}.parquet"
+
+
+def training_set(model: str, sha256: str, part: str) -> str:
+    """Parquet of one part (``train`` or ``holdout``) of a training set, addressed by its content."""
+    return f"training-sets/{model}/{part}-{sha256}.parquet"
+
+
+def candidate(model: str, run_id: str, name: str, file: str) -> str:
+    """A file that training one candidate made."""
+    return f"candidates/{model}/{run_id}/{name}/{file}"
+
+
+def evaluation_report(model: str, run_id: str) -> str:
+    """JSON of an evaluation."""
+    return f"reports/evaluation/{model}/{run_id}.json"
+
+
+def artifact(model: str, version: int, file: str) -> str:
+    """A file of a registered version: ``model.onnx`` or ``manifest.json``."""
+    return f"models/{model}/{version}/{file}"
+
+
+def predictions(model: str, version: int, request_id: str, at: datetime | None = None) -> str:
+    """JSON Lines of one request's predictions; with no request id and time, the prefix of a version's log."""
+    prefix = f"predictions/model={model}/version={version}/"
+    return prefix if at is None else f"{prefix}date={at.astimezone(UTC):%Y-%m-%d}/{request_id}.jsonl"
+
+
+def labels(model: str, version: int, request_id: str, content: str, at: datetime) -> str:
+    """JSON Lines of labels for one request's predictions, addressed by content; ``at`` is the request's time."""
+    return f"labels/model={model}/version={version}/date={at.astimezone(UTC):%Y-%m-%d}/{request_id}-{content}.jsonl"
+
+
+def labels_prefix(model: str, version: int) -> str:
+    """Prefix of all labels of a version's predictions."""
+    return f"labels/model={model}/version={version}/"
+
+
+# --- DynamoDB, catalog table: pk, sk; index ``by_time`` on gsi1pk, gsi1sk ------------------------------
+
+BY_TIME = "by_time"
+"""The index that lists runs in the order of their start."""
+
+
+def moment(at: datetime) -> str:
+    """A moment as text that sorts in time order."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def run(run_id: str) -> tuple[str, str]:
+    """A run."""
+    return f"RUN#{run_id}", "RUN"
+
+
+def step(run_id: str, name: str = "") -> tuple[str, str]:
+    """A step of a run; with no name, the prefix of all its steps."""
+    return f"RUN#{run_id}", f"STEP#{name}"
+
+
+def all_runs() -> str:
+    """Index partition of all runs."""
+    return "RUNS"
+
+
+def dataset(name: str) -> tuple[str, str]:
+    """A dataset's revision counter."""
+    return f"DATASET#{name}", "DATASET"
+
+
+def dataset_snapshot(name: str, snapshot_id: str = "") -> tuple[str, str]:
+    """A snapshot; with no id, the prefix of all of them."""
+    return f"DATASET#{name}", f"SNAPSHOT#{snapshot_id}"
+
+
+def dataset_source(name: str, source: str = "") -> tuple[str, str]:
+    """The pointer from a source object to its live snapshot; with no source, the prefix of all of them."""
+    return f"DATASET#{name}", f"SOURCE#{source}"
+
+
+def view_version(name: str, version: str) -> tuple[str, str]:
+    """The published table of a stored view's version."""
+    return f"VIEW#{name}", f"VERSION#{version}"
+
+
+def all_models() -> tuple[str, str]:
+    """The list of models; the sort key is the prefix of their names."""
+    return "MODELS", "MODEL#"
+
+
+def model_counter(name: str) -> tuple[str, str]:
+    """A model's version counter."""
+    return f"MODEL#{name}", "COUNTER"
+
+
+def model_run(name: str, run_id: str) -> tuple[str, str]:
+    """The version number that a run was given."""
+    return f"MODEL#{name}", f"RUN#{run_id}"
+
+
+def model_version(name: str, version: int | None = None) -> tuple[str, str]:
+    """A version; with no number, the prefix of all of them."""
+    return f"MODEL#{name}", "VERSION#" if version is None else f"VERSION#{version:08d}"
+
+
+def champion(name: str) -> tuple[str, str]:
+    """The champion pointer."""
+    return f"MODEL#{name}", "CHAMPION"
+
+
+def audit(name: str, move: int | None = None) -> tuple[str, str]:
+    """The pointer's first, second, … movement; with no number, the prefix of all of them."""
+    return f"MODEL#{name}", "AUDIT#" if move is None else f"AUDIT#{move:08d}"
+
+
+def assessment(name: str, at: datetime | None = None) -> tuple[str, str]:
+    """A finding of the monitor; with no time, the prefix of all of them."""
+    return f"MODEL#{name}", "ASSESSMENT#" if at is None else f"ASSESSMENT#{moment(at)}"
+
+
+def claim(name: str) -> tuple[str, str]:
+    """A lock."""
+    return f"CLAIM#{name}", "CLAIM"
+
+
+# --- DynamoDB, online table: pk ------------------------------------------------------------------------
+
+
+def online(view: str, version: str, entity: tuple[object, ...]) -> str:
+    """The online row of one entity; each part is quoted, so that no two entities share a key ("%" is a missing part)."""
+    parts = ("%" if part is None else quote(str(part), safe="") for part in entity)
+    return f"{view}#{version[:16]}#" + "#".join(parts)

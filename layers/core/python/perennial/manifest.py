@@ -1,0 +1,91 @@
+"""The manifest beside each ONNX file: all that serving and monitoring need to know of a version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from perennial.definitions import Column
+from perennial.records import Moment, Record
+
+
+class Histogram(Record):
+    """A baseline distribution.
+
+    ``counts`` has ``len(edges) + 2`` entries: below and above the edges' bins there is one each, the last is
+    for missing values; bin i (1 ≤ i < len(edges)) holds ``edges[i-1] <= value < edges[i]``, the last of
+    these closed on the right; ``counts[0]`` is below ``edges[0]``, ``counts[len(edges)]`` above ``edges[-1]``.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class RequestView(Record):
+    """The request view of a version: its SQL and what it needs of a request."""
+
+    name: str
+    table: str
+    """The name under which the SQL reads the request's rows (the dataset's name)."""
+    sql: str
+    columns: tuple[str, ...]
+    """Columns of the view that the model reads."""
+
+
+class StoredView(Record):
+    """A stored view of a version: where its values are looked up."""
+
+    name: str
+    version: str
+    """Fingerprint of the view's definition: part of the online key, so old models keep their values."""
+    entity: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Columns of the view that the model reads."""
+    ttl_seconds: float | None = None
+
+
+class Manifest(Record):
+    """What a version is (``manifest.json`` beside ``model.onnx``)."""
+
+    format: int = 1
+    model: str
+    version: int
+    task: str
+    target: str
+    """SQL expression that was learnt."""
+    metric: str
+    algorithm: str
+    candidate: str
+    parameters: dict[str, Any]
+    seed: int
+    features: tuple[str, ...]
+    """Feature columns in the order of the ONNX input, each ``view__column``."""
+    request: RequestView | None
+    stored: tuple[StoredView, ...]
+    inputs: dict[str, Column]
+    """What a request must bring: the columns that the request view reads, and the entity columns."""
+    ignored: tuple[str, ...] = ()
+    """The dataset's other columns: a request may bring them, so that whole rows can be sent."""
+    event_time: str | None = None
+    """The dataset's event time column; None means that a request happens when it arrives."""
+    onnx_input: str
+    onnx_output: str
+    files: dict[str, str]
+    """File name to SHA-256; serving refuses a file that differs."""
+    metrics: dict[str, float]
+    """On the held-out rows."""
+    parity_error: float
+    """Largest relative difference between ONNX and scikit-learn on the held-out rows."""
+    baseline: dict[str, Histogram]
+    """Feature column to its distribution over the training rows."""
+    prediction_baseline: Histogram
+    """Distribution of the predictions on the held-out rows."""
+    definition_hash: str
+    code_version: str
+    run_id: str
+    training_set_id: str
+    snapshots: tuple[str, ...]
+    split_at: datetime
+    libraries: dict[str, str]
+    """Library name to version, of what made the artifact."""
+    created_at: Moment

@@ -1,0 +1,134 @@
+"""A registered version as serving holds it: the manifest and the ONNX session, both checked against their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
+from pydantic import ValidationError
+
+from perennial.errors import DataError, NotFoundError
+from perennial.manifest import Manifest
+
+MODEL_FILE = "model.onnx"
+"""Name of the graph among the manifest's files."""
+
+Matrix = npt.NDArray[np.float64]
+_DTYPES = {"tensor(double)": np.float64, "tensor(float)": np.float32}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A version that can predict."""
+
+    manifest: Manifest
+    session: onnxruntime.InferenceSession
+
+    def predict(self, matrix: Matrix) -> Matrix:
+        """Predict a number for each row.
+
+        Parameters
+        ----------
+        matrix : float64 array of shape (n, len(manifest.features))
+            Feature values in the manifest's order; NaN stands for a missing value.
+
+        Returns
+        -------
+        float64 array of shape (n,)
+
+        Raises
+        ------
+        DataError
+            The matrix has another shape, or the graph returns another number of values.
+        """
+        manifest = self.manifest
+        if matrix.ndim != 2 or matrix.shape[1] != len(manifest.features):
+            raise DataError(
+                f"version {manifest.version} of {manifest.model} reads {len(manifest.features)} features a row, "
+                f"but was given a matrix of shape {matrix.shape}"
+            )
+        if len(matrix) == 0:
+            return np.empty(0)
+        dtype = _DTYPES[self.session.get_inputs()[0].type]
+        feed = {manifest.onnx_input: np.ascontiguousarray(matrix, dtype=dtype)}
+        values: Matrix = np.asarray(self.session.run([manifest.onnx_output], feed)[0], dtype=np.float64).reshape(-1)
+        if len(values) != len(matrix):
+            raise DataError(
+                f"version {manifest.version} of {manifest.model} returned {len(values)} values for {len(matrix)} rows"
+            )
+        return values
+
+
+def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[str], bytes]) -> Artifact:
+    """Check a registered version's files and make it ready to predict, on one thread.
+
+    Parameters
+    ----------
+    manifest_bytes : bytes
+        The manifest as it was read.
+    manifest_sha256 : str
+        What the catalog registered.
+    read : callable
+        Returns the bytes of one of the version's files by its name.
+
+    Raises
+    ------
+    DataError
+        A file is missing, differs from the one that was registered, or is not what it should be.
+    """
+    _require_sha256("manifest.json", manifest_bytes, manifest_sha256)
+    try:
+        manifest = Manifest.model_validate_json(manifest_bytes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"manifest.json: {place}: {first['msg'].lower()}; register the version again") from None
+    if MODEL_FILE not in manifest.files:
+        raise DataError(f"manifest.json: files names no {MODEL_FILE}; register the version again")
+    contents = {name: _read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
+    return Artifact(manifest, _session(contents[MODEL_FILE], manifest))
+
+
+def _read_file(name: str, sha256: str, read: Callable[[str], bytes]) -> bytes:
+    try:
+        content = read(name)
+    except NotFoundError:
+        raise DataError(f"{name}: is missing from the registered version; train and register again") from None
+    _require_sha256(name, content, sha256)
+    return content
+
+
+def _require_sha256(name: str, content: bytes, expected: str) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{name}: has SHA-256 {found[:12]}…, but {expected[:12]}… was registered; "
+            "the file was changed after it was registered: restore it or train again"
+        )
+
+
+def _session(graph: bytes, manifest: Manifest) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # A Lambda of the size that serving needs has less than one core: a thread pool would only wait for itself.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except (Fail, InvalidGraph, InvalidProtobuf, NotImplemented) as error:
+        raise DataError(f"{MODEL_FILE}: onnxruntime cannot run it ({error}); train and register again") from None
+    inputs = {node.name: node.type for node in session.get_inputs()}
+    outputs = {node.name for node in session.get_outputs()}
+    if list(inputs) != [manifest.onnx_input] or manifest.onnx_output not in outputs:
+        raise DataError(
+            f"{MODEL_FILE}: has inputs {sorted(inputs)} and outputs {sorted(outputs)}, "
+            f"not {manifest.onnx_input!r} and {manifest.onnx_output!r} as its manifest says; register it again"
+        )
+    if inputs[manifest.onnx_input] not in _DTYPES:
+        raise DataError(f"{MODEL_FILE}: its input is a {inputs[manifest.onnx_input]}, not a matrix of float or double")
+    return session

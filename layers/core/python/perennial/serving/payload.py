@@ -1,0 +1,194 @@
+"""Strict reading of what callers of the API send: every fault is named by its place, nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from perennial.definitions import Column
+from perennial.errors import RequestError, TooLargeError
+from perennial.serving.values import Value, reader
+
+MAX_ROWS = 1000
+"""Most instances, or labels, in one call."""
+MAX_BYTES = 5_000_000
+"""Largest body of a call; AWS Lambda takes no more than 6 MB."""
+
+Row = Mapping[str, Any]
+Columns = dict[str, list[Value]]
+"""Column name to one value per row, each of the column's own Python type, None for a missing one."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What turned out to be true of a prediction."""
+
+    prediction_id: str
+    label: float
+
+
+def parse_instances(body: str | bytes | None) -> list[Row]:
+    """Read ``{"instances": [{column: value, …}, …]}``.
+
+    Raises
+    ------
+    TooLargeError
+        More than ``MAX_BYTES`` bytes or ``MAX_ROWS`` instances.
+    RequestError
+        The body is not that; ``field`` names the place.
+    """
+    return _objects(body, "instances")
+
+
+def parse_labels(body: str | bytes | None) -> list[Label]:
+    """Read ``{"labels": [{"prediction_id": text, "label": number}, …]}``.
+
+    The same prediction may be labelled twice in one call, if the two labels agree.
+
+    Raises
+    ------
+    TooLargeError
+        More than ``MAX_BYTES`` bytes or ``MAX_ROWS`` labels.
+    RequestError
+        The body is not that; ``field`` names the place.
+    """
+    labels: dict[str, Label] = {}
+    for number, entry in enumerate(_objects(body, "labels")):
+        place = f"labels[{number}]"
+        _require_keys(entry, ("prediction_id", "label"), place)
+        prediction_id, label = entry["prediction_id"], entry["label"]
+        if type(prediction_id) is not str:
+            raise RequestError(f"{place}.prediction_id must be a text", f"{place}.prediction_id")
+        if type(label) not in (int, float):
+            raise RequestError(f"{place}.label must be a number", f"{place}.label")
+        known = labels.setdefault(prediction_id, Label(prediction_id, _finite(label, f"{place}.label")))
+        if known.label != label:
+            raise RequestError(
+                f"{place} says {label!r} of {prediction_id}, but an earlier one of this call says {known.label!r}; "
+                "send one of them",
+                f"{place}.label",
+            )
+    return list(labels.values())
+
+
+def read_columns(rows: Sequence[Row], inputs: Mapping[str, Column], ignored: Collection[str] = ()) -> Columns:
+    """Check the rows of a request against the columns that a model reads, and turn them into columns.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        One mapping of column name to JSON value per row.
+    inputs : mapping
+        The columns that must be there (a nullable one may be left out).
+    ignored : collection of str
+        Columns that may be there and are not looked at.
+
+    Raises
+    ------
+    RequestError
+        A column is unknown or missing, or a value breaks its column's rules; ``field`` is such as
+        ``instances[3].trip_distance``.
+    TooLargeError
+        More than ``MAX_ROWS`` rows.
+    """
+    _require_few(rows, "instances")
+    known = {*inputs, *ignored}
+    for number, row in enumerate(rows):
+        unknown = row.keys() - known
+        if unknown:
+            name = min(unknown)
+            place = f"instances[{number}].{name}"
+            raise RequestError(f"{place} is not known; the model reads {', '.join(inputs)}", place)
+    columns: Columns = {}
+    for name, column in inputs.items():
+        read = reader(column)
+        values: list[Value] = []
+        for number, row in enumerate(rows):
+            try:
+                values.append(read(row[name] if name in row else None))
+            except ValueError as error:
+                fault = "is missing" if name not in row and not column.nullable else str(error)
+                place = f"instances[{number}].{name}"
+                raise RequestError(f"{place} {fault}", place) from None
+        columns[name] = values
+    return columns
+
+
+def _objects(body: str | bytes | None, key: str) -> list[Row]:
+    """Return the list of objects under the only key of a JSON object."""
+    entries = _object(body, key)[key]
+    if not isinstance(entries, list) or not entries:
+        raise RequestError(f"{key} must be a list of at least one object", key)
+    _require_few(entries, key)
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise RequestError(f"{key}[{number}] must be an object", f"{key}[{number}]")
+        for name, value in entry.items():
+            if isinstance(value, dict | list):
+                place = f"{key}[{number}].{name}"
+                raise RequestError(f"{place} must be a single value, not a list or an object", place)
+    return entries
+
+
+def _object(body: str | bytes | None, key: str) -> dict[str, Any]:
+    """Return the JSON object of a body that holds one key."""
+    if not body:
+        raise RequestError(f'the body is empty; send {{"{key}": [{{…}}]}}', "body")
+    raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    if len(raw) > MAX_BYTES:
+        raise TooLargeError(f"the body is larger than {MAX_BYTES:,} bytes; send it in several calls", "body")
+    try:
+        content = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except RequestError:
+        raise
+    except RecursionError:
+        raise RequestError("the body nests too deeply; instances and labels are flat objects", "body") from None
+    except UnicodeDecodeError:
+        raise RequestError("the body is not UTF-8 text", "body") from None
+    except ValueError as error:
+        raise RequestError(f"the body is not JSON: {error}", "body") from None
+    if not isinstance(content, dict):
+        raise RequestError(f'the body must be an object: {{"{key}": [{{…}}]}}', "body")
+    _require_keys(content, (key,), "")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for name in names if names.count(name) > 1)
+        raise RequestError(f"the key {name!r} stands twice in one object; send it once", name)
+    return content
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise RequestError(f"{text} is not JSON; send null for a missing value", "body")
+
+
+def _require_keys(entry: Row, names: tuple[str, ...], place: str) -> None:
+    where = f"{place}." if place else ""
+    for name in entry:
+        if name not in names:
+            raise RequestError(f"{where}{name} is not known; send {' and '.join(names)}", f"{where}{name}")
+    for name in names:
+        if name not in entry:
+            raise RequestError(f"{where}{name} is missing", f"{where}{name}")
+
+
+def _require_few(entries: Sequence[object], key: str) -> None:
+    if len(entries) > MAX_ROWS:
+        raise TooLargeError(f"{key} has {len(entries):,} entries, at most {MAX_ROWS:,} fit one call; send several", key)
+
+
+def _finite(value: float, place: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RequestError(f"{place} is beyond what a double holds", place)
+    return number

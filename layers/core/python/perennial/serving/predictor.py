@@ -1,0 +1,138 @@
+"""From the rows of a request to predictions: request view, stored lookups, matrix, model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from perennial.errors import DefinitionError, RequestError
+from perennial.manifest import Manifest, StoredView
+from perennial.ports import OnlineRow
+from perennial.serving.artifact import Artifact
+from perennial.serving.payload import Columns, Row, read_columns
+from perennial.serving.request_view import RequestRunner
+
+Matrix = npt.NDArray[np.float64]
+ReadOnline = Callable[[str, str, Sequence[tuple[Any, ...]], Sequence[str]], Mapping[tuple[Any, ...], OnlineRow]]
+"""``OnlineStore.read``: view, version, entities, columns → the rows that exist."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a version made of a request."""
+
+    inputs: Columns
+    features: Matrix
+    """Of shape (n, len(manifest.features)); NaN stands for a missing value."""
+    values: npt.NDArray[np.float64]
+    """Of shape (n,), in the target's unit."""
+
+
+class Predictor:
+    """A version that is ready to answer requests.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        The version, checked.
+    connection : duckdb.DuckDBPyConnection
+        Where the request view runs; several predictors may share it, but not several threads.
+    """
+
+    def __init__(self, artifact: Artifact, connection: duckdb.DuckDBPyConnection) -> None:
+        self.artifact = artifact
+        manifest = artifact.manifest
+        self._runner = RequestRunner(manifest.request, manifest.inputs, connection) if manifest.request else None
+        self._place = {feature: number for number, feature in enumerate(manifest.features)}
+        made = {f"{view.name}__{column}" for view in _views(manifest) for column in view.columns}
+        if made != set(self._place):
+            odd = ", ".join(sorted(made ^ set(self._place)))
+            raise DefinitionError(f"manifest of {manifest.model} {manifest.version}: features and views differ by {odd}")
+
+    def predict(self, rows: Sequence[Row], read_online: ReadOnline, now: datetime) -> Predictions:
+        """Check rows, compute and look up their features, and predict.
+
+        A stored value counts for a row under the rule of the training set's join: it was known at the row's time
+        and is not older than the view's ``ttl``. The row's time is its event time column if that is among the
+        inputs, else ``now``. The online store keeps an entity's latest value only: for a row older than that
+        value, the value is missing (offline, an earlier one may have been joined).
+
+        Parameters
+        ----------
+        rows : sequence of mappings
+            Column name to JSON value.
+        read_online : callable
+            ``OnlineStore.read``; called once per stored view, with distinct entities.
+        now : datetime
+            The moment of the request, with its time zone.
+
+        Raises
+        ------
+        RequestError
+            A row breaks the contract of the inputs, or a feature of it is infinite.
+        DefinitionError
+            The request view does not run.
+        """
+        manifest = self.artifact.manifest
+        columns = read_columns(rows, manifest.inputs, manifest.ignored)
+        matrix = np.full((len(rows), len(manifest.features)), np.nan)
+        if manifest.request is not None and self._runner is not None:
+            names = [f"{manifest.request.name}__{column}" for column in manifest.request.columns]
+            matrix[:, [self._place[name] for name in names]] = self._runner.run(columns)
+        times = _event_times(columns, manifest, now, len(rows))
+        for view in manifest.stored:
+            self._look_up(view, columns, times, read_online, matrix)
+        _require_finite(matrix, manifest.features)
+        return Predictions(columns, matrix, self.artifact.predict(matrix))
+
+    def _look_up(
+        self, view: StoredView, columns: Columns, times: list[datetime], read_online: ReadOnline, matrix: Matrix
+    ) -> None:
+        """Fill a stored view's columns of the matrix."""
+        entities = list(zip(*(columns[name] for name in view.entity), strict=True))
+        found = read_online(view.name, view.version, list(dict.fromkeys(entities)), view.columns)
+        ttl = None if view.ttl_seconds is None else timedelta(seconds=view.ttl_seconds)
+        known = {
+            entity: (_naive_utc(row.feature_time), [_number(row.values.get(column)) for column in view.columns])
+            for entity, row in found.items()
+        }
+        places = [self._place[f"{view.name}__{column}"] for column in view.columns]
+        for number, (entity, time) in enumerate(zip(entities, times, strict=True)):
+            if entity in known:
+                feature_time, values = known[entity]
+                if feature_time <= time and (ttl is None or time - feature_time <= ttl):
+                    matrix[number, places] = values
+
+
+def _views(manifest: Manifest) -> list[Any]:
+    return [*([manifest.request] if manifest.request else []), *manifest.stored]
+
+
+def _event_times(columns: Columns, manifest: Manifest, now: datetime, count: int) -> list[datetime]:
+    if manifest.event_time is not None and manifest.event_time in columns:
+        # The contract of a dataset makes its event time a timestamp that is not nullable.
+        return [time for time in columns[manifest.event_time] if isinstance(time, datetime)]
+    return [_naive_utc(now)] * count
+
+
+def _naive_utc(moment: datetime) -> datetime:
+    """Return the moment as the datasets write it: in UTC, without a zone."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _number(value: float | int | str | bool | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _require_finite(matrix: Matrix, features: Sequence[str]) -> None:
+    """Refuse infinite features: no training row had one, so a prediction from it would mean nothing."""
+    if np.isinf(matrix).any():
+        row, column = np.argwhere(np.isinf(matrix))[0]
+        place = f"instances[{row}]"
+        raise RequestError(f"{place} makes the feature {features[column]} infinite; look for a zero that divides", place)

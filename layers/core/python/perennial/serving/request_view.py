@@ -1,0 +1,108 @@
+"""The request view of a version, run over the rows of a request: the SQL that also made the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from perennial.definitions import Column
+from perennial.errors import DefinitionError
+from perennial.manifest import RequestView
+from perennial.serving.payload import Columns
+
+SQL_TYPES = {
+    "integer": "BIGINT",
+    "double": "DOUBLE",
+    "string": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+}
+"""Column type to DuckDB type, the same as in a snapshot's Parquet: equal types make equal values."""
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB on one thread that can reach neither files nor the network."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "threads": 1,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "lock_configuration": True,
+        },
+    )
+
+
+class RequestRunner:
+    """Runs one request view; kept between requests, so that the connection stays warm.
+
+    The rows go in as one list parameter per column, which DuckDB unnests side by side. Measured on two cores for
+    1, 100 and 1,000 rows of the taxi view, in milliseconds: lists 0.5, 0.7, 2.3; one JSON text 0.6, 0.9, 3.9;
+    an INSERT 0.8, 2.8, 23; a VALUES list 0.4, 4.2, 40. A registered numpy array loses its mask, and with it the nulls.
+
+    Parameters
+    ----------
+    view : RequestView
+        The SQL and the columns of it that the model reads.
+    inputs : mapping
+        The columns of a request, with their types.
+    connection : duckdb.DuckDBPyConnection
+        Where it runs, as from :func:`connect`.
+    """
+
+    def __init__(
+        self, view: RequestView, inputs: Mapping[str, Column], connection: duckdb.DuckDBPyConnection
+    ) -> None:
+        self._view = view
+        self._inputs = tuple(inputs)
+        self._connection = connection
+        source = ", ".join(
+            f"unnest(CAST(? AS {SQL_TYPES[column.type]}[])) AS {_quoted(name)}" for name, column in inputs.items()
+        )
+        chosen = ", ".join(f"CAST({_quoted(name)} AS DOUBLE) AS {_quoted(name)}" for name in view.columns)
+        self._sql = f"WITH {_quoted(view.table)} AS (SELECT {source}) SELECT {chosen} FROM (\n{view.sql}\n)"
+
+    def run(self, columns: Columns) -> npt.NDArray[np.float64]:
+        """Compute the view's columns for each row.
+
+        Parameters
+        ----------
+        columns : dict
+            One list of values per input, all of the same length n.
+
+        Returns
+        -------
+        float64 array of shape (n, len(view.columns))
+            NaN stands for NULL.
+
+        Raises
+        ------
+        DefinitionError
+            The SQL fails, or does not make one row of each row.
+        """
+        parameters = [columns[name] for name in self._inputs]
+        try:
+            rows = self._connection.execute(self._sql, parameters).fetchall()
+        except duckdb.Error as error:
+            raise DefinitionError(f"features/{self._view.name}.sql: {_first_line(error)}") from error
+        count = len(parameters[0])
+        if len(rows) != count:
+            raise DefinitionError(
+                f"features/{self._view.name}.sql: made {len(rows)} rows of {count}; "
+                "a request view computes one row of each row, so take WHERE, GROUP BY and joins out"
+            )
+        # None becomes NaN here; values pass through Python floats, which are doubles, unchanged.
+        return np.array(rows, dtype=np.float64).reshape(count, len(self._view.columns))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0]

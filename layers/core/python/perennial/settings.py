@@ -1,0 +1,63 @@
+"""Every environment variable that the deployed code reads, in one frozen model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from perennial.errors import DefinitionError
+
+PREFIX = "PERENNIAL_"
+
+
+class Settings(BaseModel):
+    """Where the deployed code finds its resources.
+
+    Each field is read from the environment variable ``PERENNIAL_<FIELD>``; the CDK app writes the same
+    variables with :meth:`to_env`, so no name is typed twice.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deployment: str
+    """Name of the deployment (the CloudFormation stack): a dimension of every metric."""
+    raw_bucket: str
+    """Bucket that receives uploads, ``<dataset>/<file>``."""
+    artifacts_bucket: str
+    """Bucket of snapshots, features, training sets, models, reports and prediction logs."""
+    catalog_table: str
+    """DynamoDB table of runs, snapshots, versions and pointers."""
+    online_table: str
+    """DynamoDB table of the online feature store."""
+    definitions: Path | None = None
+    """Folder of the definitions; None means the ``perennial_definitions`` folder on ``sys.path``."""
+    code_version: str = "unversioned"
+    """Fingerprint of the deployed code, recorded on every run."""
+    pointer_ttl_seconds: float = 5.0
+    """How long ``predict`` trusts the champion pointer that it has read."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from ``PERENNIAL_*`` variables.
+
+        Raises
+        ------
+        DefinitionError
+            A variable is missing or malformed; the message names it.
+        """
+        environ = os.environ if environ is None else environ
+        known = {name: environ[PREFIX + name.upper()] for name in cls.model_fields if PREFIX + name.upper() in environ}
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = PREFIX + str(first["loc"][0]).upper()
+            raise DefinitionError(f"environment variable {name}: {first['msg'].lower()}") from error
+
+    def to_env(self) -> dict[str, str]:
+        """Return the variables from which :meth:`from_env` reads these settings again."""
+        present = self.model_dump(mode="json", exclude_none=True)
+        return {PREFIX + name.upper(): str(value) for name, value in present.items()}

@@ -1,0 +1,86 @@
+"""Record that a run failed, and let go of what it held."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from perennial.ports import Ports
+from perennial.records import Run, Trigger
+from perennial.steps.admit import claim_name
+
+_LONGEST = 500
+"""Characters of a state machine's cause that are kept, where nothing better says what happened."""
+
+
+class Request(BaseModel):
+    """What the state machine caught."""
+
+    run_id: str
+    kind: Literal["ingest", "train", "deploy"]
+    subject: str
+    """The dataset (ingest) or the model (train, deploy)."""
+    error: str = "Unknown"
+    """Name of the error, such as ``DataError`` or ``States.Timeout``."""
+    cause: str = ""
+    """A sentence, or JSON of the failed Lambda invocation or Batch job."""
+    trigger: Trigger | None = None
+    """Who or what started the run, should it not have been recorded."""
+
+
+class Failure(BaseModel):
+    """Which run was closed."""
+
+    run_id: str
+
+
+def run(request: Request, ports: Ports) -> Failure:
+    """Close the run as failed, with the sentence of the step that failed, and release its model's lock.
+
+    A run that is closed already stays as it is; one that was never recorded is recorded first.
+    """
+    now = ports.clock.now()
+    ports.catalog.start_run(
+        Run(
+            run_id=request.run_id,
+            kind=request.kind,
+            subject=request.subject,
+            status="running",
+            trigger=request.trigger or Trigger(kind="run", source=request.run_id, reason="failed before it was recorded"),
+            started_at=now,
+            code_version=ports.code_version,
+        )
+    )
+    sentence = _step_sentence(ports, request.run_id) or _cause_sentence(request.error, request.cause)
+    for step in ports.catalog.steps(request.run_id):
+        if step.status == "running":  # it was killed: by its timeout, by a lack of memory
+            ports.catalog.record_step(step.model_copy(update={"status": "failed", "ended_at": now, "error": sentence}))
+    ports.catalog.finish_run(request.run_id, "failed", now, error=sentence)
+    if request.kind == "train":
+        ports.catalog.release(claim_name(request.subject), request.run_id)
+    return Failure(run_id=request.run_id)
+
+
+def _step_sentence(ports: Ports, run_id: str) -> str:
+    """Return what the latest failed step recorded of its failure; empty if none did."""
+    failed = [step for step in ports.catalog.steps(run_id) if step.status == "failed" and step.error]
+    return f"{failed[-1].step}: {failed[-1].error}" if failed else ""
+
+
+def _cause_sentence(error: str, cause: str) -> str:
+    """Turn what the state machine caught into one line."""
+    try:
+        parsed: Any = json.loads(cause)
+    except ValueError:
+        parsed = None
+    details = parsed if isinstance(parsed, dict) else {}
+    container = details.get("Container") if isinstance(details.get("Container"), dict) else {}
+    said = (
+        details.get("errorMessage")  # Lambda
+        or (container or {}).get("Reason")  # Batch: why the container ended, such as OutOfMemoryError
+        or details.get("StatusReason")  # Batch: why the job ended
+        or cause[:_LONGEST]
+    )
+    return f"{error}: {said}" if said else error

@@ -1,0 +1,41 @@
+"""Writing down how each step went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from perennial.errors import PerennialError
+from perennial.ports import Ports
+from perennial.records import StepRecord
+
+
+@contextmanager
+def recorded(ports: Ports, run_id: str, step: str) -> Iterator[dict[str, Any]]:
+    """Record a step as running, then as succeeded or failed.
+
+    Parameters
+    ----------
+    ports : Ports
+        Whose catalog and clock are used.
+    run_id, step : str
+        Which step of which run, such as ``train#ridge``.
+
+    Yields
+    ------
+    dict
+        To be filled with the step's output: small JSON values, which later steps read from the catalog.
+    """
+    output: dict[str, Any] = {}
+    record = StepRecord(run_id=run_id, step=step, status="running", started_at=ports.clock.now())
+    ports.catalog.record_step(record)
+    try:
+        yield output
+    except Exception as error:  # whatever it is, it goes on up: this only writes it down
+        sentence = str(error) if isinstance(error, PerennialError) else f"{type(error).__name__}: {error}"
+        failed = {"status": "failed", "ended_at": ports.clock.now(), "error": sentence}
+        ports.catalog.record_step(record.model_copy(update=failed))
+        raise
+    succeeded = {"status": "succeeded", "ended_at": ports.clock.now(), "output": output}
+    ports.catalog.record_step(record.model_copy(update=succeeded))

@@ -1,0 +1,147 @@
+"""Train one candidate, export it to ONNX and describe what it learnt from."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import sklearn
+from pydantic import BaseModel
+
+from perennial import keys
+from perennial.definitions import Candidate, Model
+from perennial.errors import DataError
+from perennial.monitoring.histograms import make_histogram
+from perennial.ports import Ports
+from perennial.records import TrainingSet
+from perennial.steps.recording import recorded
+from perennial.steps.verified import download_verified, read_training_set, same_definition
+from perennial.training.candidates import fit, parameters_of
+from perennial.training.evaluation import metrics, parity_error
+from perennial.training.export import export
+from perennial.training.report import CandidateReport
+from perennial.training.rows import Rows, history_start, read_rows
+from perennial.training.scoring import INPUT, OUTPUT, score
+
+
+class Request(BaseModel):
+    """Which candidate of which model."""
+
+    run_id: str
+    model: str
+    candidate: str
+
+
+class Trained(BaseModel):
+    """How a candidate's training went."""
+
+    candidate: str
+    onnx_sha256: str
+    report_sha256: str
+    rows: int
+    """Rows that it learnt from."""
+    metrics: dict[str, float]
+    """On the held-out rows, by scikit-learn."""
+    parity_error: float
+    seconds: float
+
+
+def run(request: Request, ports: Ports) -> Trained:
+    """Fit a candidate on the run's training set and leave ``model.onnx`` and ``candidate.json`` in the artifacts.
+
+    Raises
+    ------
+    DefinitionError
+        A parameter is unknown to the estimator, or its value is refused.
+    DataError
+        There is nothing to learn from or to judge on, or a file is not the one that was recorded.
+    ConflictError
+        The model's definition was changed while the run was under way.
+    """
+    with recorded(ports, request.run_id, f"train#{request.candidate}") as output:
+        started = ports.clock.now()
+        same_definition(ports, request.model, request.run_id)
+        model = ports.definitions.model(request.model)
+        candidate = model.candidate(request.candidate)
+        training_set = read_training_set(ports, request.run_id)
+        learning, holdout = _read(ports, training_set, candidate)
+        report, artifact = train(model, candidate, training_set.features, learning, holdout)
+        content = report.model_dump_json(indent=2).encode()
+        for file, body, kind in (
+            ("model.onnx", artifact, "application/octet-stream"),
+            ("candidate.json", content, "application/json"),
+        ):
+            ports.artifacts.put(keys.candidate(request.model, request.run_id, request.candidate, file), body, kind)
+        trained = Trained(
+            candidate=candidate.name,
+            onnx_sha256=report.onnx_sha256,
+            report_sha256=hashlib.sha256(content).hexdigest(),
+            rows=report.rows,
+            metrics=report.metrics,
+            parity_error=report.parity_error,
+            seconds=(ports.clock.now() - started).total_seconds(),
+        )
+        output.update(trained.model_dump(mode="json"))
+    return trained
+
+
+def train(
+    model: Model, candidate: Candidate, features: tuple[str, ...], learning: Rows, holdout: Rows
+) -> tuple[CandidateReport, bytes]:
+    """Fit, export, compare the two on the held-out rows, and count the baselines; no IO.
+
+    Parameters
+    ----------
+    features : tuple of str
+        Names of the columns of ``learning.features`` and ``holdout.features``.
+
+    Returns
+    -------
+    (CandidateReport, bytes)
+        What was found, and the ONNX file.
+    """
+    estimator = fit(candidate, learning, model.seed)
+    artifact = export(estimator)
+    prediction = score(artifact, holdout.features)
+    expected = np.asarray(estimator.predict(holdout.features), dtype=np.float64)
+    report = CandidateReport(
+        candidate=candidate.name,
+        algorithm=candidate.algorithm,
+        parameters=parameters_of(candidate),
+        seed=model.seed,
+        features=features,
+        onnx_input=INPUT,
+        onnx_output=OUTPUT,
+        onnx_sha256=hashlib.sha256(artifact).hexdigest(),
+        rows=len(learning),
+        metrics=metrics(holdout.target, expected),
+        parity_error=parity_error(expected, prediction),
+        baseline={name: make_histogram(learning.features[:, i]) for i, name in enumerate(features)},
+        prediction_baseline=make_histogram(prediction),
+        libraries=_libraries(),
+    )
+    return report, artifact
+
+
+def _read(ports: Ports, training_set: TrainingSet, candidate: Candidate) -> tuple[Rows, Rows]:
+    with tempfile.TemporaryDirectory() as folder:
+        parts = []
+        for key, name in ((training_set.train_key, "train"), (training_set.holdout_key, "holdout")):
+            path = Path(folder) / f"{name}.parquet"
+            download_verified(ports.artifacts, key, training_set.sha256[key], path)
+            parts.append(read_rows(path, training_set.features))
+    learning, holdout = parts
+    if len(holdout) == 0:
+        raise DataError("training set: no rows are held out; widen the split's holdout, or upload newer data")
+    start = history_start(training_set.split_at, candidate.history)
+    return (learning if start is None else learning.since(start)), holdout
+
+
+def _libraries() -> dict[str, str]:
+    modules: dict[str, Any] = {"numpy": np, "onnx": onnx, "onnxruntime": onnxruntime, "scikit-learn": sklearn}
+    return {name: str(module.__version__) for name, module in modules.items()}

@@ -1,0 +1,75 @@
+"""Reading what earlier steps made, and refusing what is not what they made."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from perennial import keys
+from perennial.errors import ConflictError, DataError
+from perennial.ports import ObjectStore, Ports
+from perennial.records import Run, TrainingSet
+from perennial.training.report import CandidateReport
+
+
+def read_verified(store: ObjectStore, key: str, sha256: str) -> bytes:
+    """Return an object's bytes.
+
+    Raises
+    ------
+    DataError
+        Its SHA-256 is another one than was recorded: a person must look at how it was changed.
+    NotFoundError
+        There is no such object.
+    """
+    content = store.get(key)
+    _compare(store, key, sha256, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def download_verified(store: ObjectStore, key: str, sha256: str, path: Path) -> Path:
+    """Copy an object into a file and return the file's path; errors as `read_verified`."""
+    store.download(key, path)
+    with path.open("rb") as file:
+        _compare(store, key, sha256, hashlib.file_digest(file, "sha256").hexdigest())
+    return path
+
+
+def read_training_set(ports: Ports, run_id: str) -> TrainingSet:
+    """Return the training set of a run, or raise NotFoundError if its step has not succeeded."""
+    return TrainingSet.model_validate(ports.catalog.step(run_id, "training_set").output)
+
+
+def read_candidate(ports: Ports, model: str, run_id: str, name: str) -> tuple[CandidateReport, bytes]:
+    """Return what training a candidate found, and its ONNX file, both as the step ``train#<name>`` recorded them."""
+    output = ports.catalog.step(run_id, f"train#{name}").output
+    if "report_sha256" not in output:
+        raise DataError(f"run {run_id}: candidate {name!r} was not trained to the end; start the run again")
+    place = keys.candidate(model, run_id, name, "candidate.json")
+    report = CandidateReport.model_validate_json(read_verified(ports.artifacts, place, output["report_sha256"]))
+    place = keys.candidate(model, run_id, name, "model.onnx")
+    return report, read_verified(ports.artifacts, place, report.onnx_sha256)
+
+
+def same_definition(ports: Ports, model: str, run_id: str) -> Run:
+    """Return the run, having made sure that the model means what it meant when the run was admitted.
+
+    Raises
+    ------
+    ConflictError
+        Definitions were deployed while the run was under way: its parts would not fit together.
+    """
+    run = ports.catalog.run(run_id)
+    if run.definition_hash != ports.definitions.fingerprint(model):
+        raise ConflictError(
+            f"run {run_id}: the definition of model {model!r} was changed while it was under way; start another run"
+        )
+    return run
+
+
+def _compare(store: ObjectStore, key: str, expected: str, actual: str) -> None:
+    if actual != expected:
+        raise DataError(
+            f"s3://{store.bucket}/{key}: its SHA-256 is {actual[:12]}…, but {expected[:12]}… was recorded; "
+            "it was changed after it was made: restore it, or train again"
+        )
