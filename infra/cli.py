@@ -56,7 +56,7 @@ def down(
     json: Json = False,
 ) -> None:
     """Stop the local cloud and leave nothing behind; in AWS, destroy the stack."""
-    from infra.deploy import destroy
+    from infra.bringup import take_down
 
     display = Display(json)
     if stage == "local":
@@ -66,7 +66,7 @@ def down(
     stack = stack_name(stage, name)
     if not yes:
         typer.confirm(f"Destroy the stack {stack} in AWS?", abort=True, err=True)
-    destroy(stage=stage, name=stack, on_progress=display.say)
+    take_down(stage, stack, display)
     display.result({"destroyed": stack}, f"{stack} is gone")
 
 
@@ -300,3 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Display(True).result({"error": str(error), "type": type(error).__name__})
         typer.echo(f"perennial: {error}", err=True)
         sys.exit(2 if isinstance(error, DefinitionError) else 1)
+
+
+if __name__ == "__main__":
+    main()

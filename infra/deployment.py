@@ -87,7 +87,9 @@ class Deployment:
             online_table=self.outputs["OnlineTable"],
             code_version=self.outputs["CodeVersion"],
         )
-        return ports_for(settings, self.client)
+        if self.endpoint is None:
+            return ports_for(settings)
+        return ports_for(settings, self.endpoint.session(), endpoint_url=self.endpoint.url)
 
     @cached_property
     def api(self) -> Api:

@@ -23,6 +23,8 @@ _POLL_SECONDS = 0.05
 _TASK = "arn:aws:states:::batch:submitJob"
 # Maps whose keys are the user's own, not members of the API.
 _VERBATIM = ("Parameters", "Tags", "Options", "ShareDistribution")
+# What a process needs to run; the emulator's own settings are not the job's.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 _runner: Runner | None = None
 
 
@@ -144,9 +146,12 @@ def _definition(reference: str) -> dict[str, Any] | None:
 
 
 def _submit(request: Mapping[str, Any]) -> Job:
-    """Queue a job; raises ``LookupError`` when its queue or definition does not exist."""
+    """Queue a job; raises ``LookupError`` when its queue or definition does not exist, or it asks for what is not here."""
     from ministack.services import batch
 
+    for member in ("arrayProperties", "dependsOn"):
+        if request.get(member):
+            raise LookupError(f"{member} is not available in the local cloud")
     definition = _definition(request.get("jobDefinition", ""))
     if definition is None or definition["status"] != "ACTIVE":
         raise LookupError(f"JobDefinition not found: {request.get('jobDefinition', '')}")
@@ -237,9 +242,8 @@ def _start(store: images.Store, job: Job, number: int) -> Start:
     container = job["container"]
     variables = {pair["name"]: pair["value"] for pair in container["environment"]}
     image = store.image(container["image"])
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment = {
-        **inherited,
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         **image.environment(variables),
         "AWS_BATCH_JOB_ATTEMPT": str(number),
         "AWS_BATCH_JOB_ID": job["jobId"],

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from infra.local.launcher import RECORD
 
@@ -27,6 +28,8 @@ DEFAULT_STATE = Path(".perennial")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _LOG = "emulator.log"
+# A state directory in a work tree ignores itself; and what does not hold this file is not ours to remove.
+_MARK = "# The local cloud's files; `perennial down` removes them.\n*\n"
 # What CliCredentialsStackSynthesizer publishes to; ``cdk bootstrap`` would make them in an account.
 _ASSETS = "cdk-hnb659fds-assets-{account}-{region}"
 _CONTAINERS = "cdk-hnb659fds-container-assets-{account}-{region}"
@@ -48,16 +51,21 @@ class Endpoint:
     pid: int
     state: Path
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables for a child process, such as the CDK CLI, to use this cloud alone."""
-        return {
+    def environment(self, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment variables with which a child process, such as the CDK CLI, uses this cloud alone.
+
+        Parameters
+        ----------
+        inherited : mapping, optional
+            The variables to add them to, often ``os.environ``; those that would lead elsewhere are left out.
+        """
+        kept = {name: value for name, value in (inherited or {}).items() if not name.startswith("AWS_")}
+        return kept | {
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self.url,
-            # The SDKs would put bucket names before a host name that does not resolve.
-            "AWS_ENDPOINT_URL_S3": self.url,
             "AWS_REGION": self.region,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -65,10 +73,6 @@ class Endpoint:
             "CDK_DEFAULT_REGION": self.region,
             "CDK_DOCKER": str(self.state / "docker"),
         }
-
-    def unwanted(self) -> tuple[str, ...]:
-        """Return the variables that must not reach such a process: they would lead it elsewhere."""
-        return ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
     def session(self) -> boto3.Session:
         """Return a boto3 session of the administrator; make clients with :meth:`client`."""
@@ -85,7 +89,7 @@ class Endpoint:
         quick = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
         try:
             account: str = self.client("sts", config=quick).get_caller_identity()["Account"]
-        except (BotoCoreError, ClientError, ValueError):  # another program may answer anything
+        except (BotoCoreError, ClientError, ResponseParserError, KeyError, ValueError):  # another program answers anything
             return False
         return account == self.account
 
@@ -146,12 +150,17 @@ class LocalCloud:
         # Beside the state, which is removed and made again while the lock is held.
         path = self._state.with_name(f"{self._state.name}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
+        while True:
+            with path.open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                # Who held it before has removed it: then this lock is on a file nobody else will find.
+                if not path.exists() or path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
+                    continue
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
 
     def _endpoint(self) -> Endpoint | None:
         try:
@@ -162,8 +171,7 @@ class LocalCloud:
 
     def _launch(self) -> Endpoint:
         self._state.mkdir(parents=True)
-        # A state directory in a work tree must not be committed: it ignores itself.
-        (self._state / ".gitignore").write_text("*\n")
+        (self._state / ".gitignore").write_text(_MARK)
         command = [sys.executable, "-P", "-m", "infra.local.launcher", "--state", str(self._state)]
         with self.log().open("wb") as log:
             process = subprocess.Popen(
@@ -177,7 +185,7 @@ class LocalCloud:
             time.sleep(0.05)
         tail = "\n".join(self.log().read_text(errors="replace").splitlines()[-5:])
         _end_group(process.pid)
-        shutil.rmtree(self._state, ignore_errors=True)
+        self._remove()
         raise CloudError(f"the local cloud did not start:\n{tail}")
 
     def _prepare(self, endpoint: Endpoint) -> None:
@@ -197,6 +205,14 @@ class LocalCloud:
             with suppress(ValueError, OSError):
                 if _command_line(int(record.name)).split()[1:] == " ".join(json.loads(record.read_text())).split()[1:]:
                     os.killpg(int(record.name), signal.SIGKILL)
+        self._remove()
+
+    def _remove(self) -> None:
+        if not self._state.exists():
+            return
+        mark = self._state / ".gitignore"
+        if any(self._state.iterdir()) and not (mark.exists() and mark.read_text() == _MARK):
+            raise CloudError(f"{self.state} holds other files: name another directory for the local cloud")
         shutil.rmtree(self._state, ignore_errors=True)
 
 

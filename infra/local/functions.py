@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-# In the worker, once its environment is complete: the last layer wins, as when layers are laid over each other.
+# In the worker, once its environment is complete: the last layer wins, as when layers are laid over each other; and the
+# emulator's own settings are not the function's (a logger would take LOG_LEVEL for its own).
 _LAYERS = """
     def _in_layer(value):
         for _dir in reversed(os.environ.get("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep)):
@@ -22,6 +23,10 @@ _LAYERS = """
         if any(_part == "/opt" or _part.startswith("/opt/") for _part in _value.split(":")):
             os.environ[_name] = ":".join(_in_layer(_part) if _part == "/opt" or _part.startswith("/opt/") else _part
                                          for _part in _value.split(":"))
+    for _name in ("AUTH", "BIND_HOST", "DOCKER_HOST", "GATEWAY_PORT", "IOT_MTLS_ENABLED", "LOG_LEVEL", "S3_DATA_DIR",
+                  "SFTP_ENABLED", "STATE_DIR"):
+        if _name not in env:
+            os.environ.pop(_name, None)
     os.environ.setdefault("AWS_LAMBDA_RUNTIME_API", "127.0.0.1")
 """
 

@@ -76,8 +76,8 @@ BY_TIME = "by_time"
 
 
 def moment(at: datetime) -> str:
-    """A moment as text that sorts in time order."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A moment as text that sorts in time order; one without a zone is taken as UTC, like a dataset's event times."""
+    return (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def run(run_id: str) -> tuple[str, str]:

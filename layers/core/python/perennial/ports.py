@@ -52,11 +52,15 @@ class ObjectStore(Protocol):
         """Return the keys that begin with ``prefix``, in lexical order, all pages."""
 
 
+RECORD_BYTES = 400 * 1024
+"""The size of the largest record that a catalog keeps, its keys included (DynamoDB's limit of an item)."""
+
+
 class Catalog(Protocol):
     """The system's memory: runs, snapshots, views, versions, pointers.
 
     Writers publish in one transaction; readers see what is published only. Every method may be called
-    again with the same arguments without changing the outcome.
+    again with the same arguments without changing the outcome. A record beyond ``RECORD_BYTES`` is a DataError.
     """
 
     def start_run(self, run: Run) -> Run:
@@ -102,7 +106,8 @@ class Catalog(Protocol):
         Returns
         -------
         (Snapshot, bool)
-            The published snapshot and True, or the one of the same id that is there already and False. A
+            The published snapshot and True, or the one of the same id that is there already and False (True
+            for the run that published it, so that a step killed after it finds the same outcome). A
             snapshot of the same source that has other content supersedes the older one. A superseded snapshot
             becomes visible again (True) when its content comes in another upload: another ``source`` or
             ``source_version``. The same content under two sources is one snapshot, visible while either has it.
@@ -169,6 +174,7 @@ class OnlineRow:
 
     entity: tuple[Any, ...]
     feature_time: datetime
+    """When the values became known; without a zone it is taken as UTC. What is read is in UTC."""
     values: Mapping[str, float | int | str | bool | None]
 
 

@@ -19,9 +19,9 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Record(BaseModel):
-    """Base of every record: frozen, JSON in and out."""
+    """Base of every record: frozen, JSON in and out (``NaN`` and ``Infinity`` as Python's json writes them)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Trigger(Record):

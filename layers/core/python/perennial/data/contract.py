@@ -18,7 +18,7 @@ import duckdb
 
 from perennial.data.column_sql import Fault, faults, raw, table_columns, typed
 from perennial.data.csv_records import BLOCK, MAX_RECORD, BadRecord, Block, Dialect, Readable, decode, read_blocks
-from perennial.data.engine import Resources, connect, identifier, literal, one, write_parquet
+from perennial.data.engine import Resources, connect, identifier, literal, one, write_table
 from perennial.definitions import Dataset
 from perennial.errors import DataError, DefinitionError
 
@@ -126,7 +126,7 @@ class _Validation:
                     rejects.write(json.dumps(vars(record), ensure_ascii=False) + "\n")
             if self._rows_in == 0:
                 raise DataError(f"{self._name}: has a header and no rows; upload a file with rows")
-            rows = write_parquet(connection, "SELECT * FROM good", good)
+            rows = write_table(connection, "good", good)
             time = identifier(self._dataset.event_time)
             first, last = one(connection, f"SELECT min({time}), max({time}) FROM good")
         return Validated(

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from perennial.errors import DataError
 
-BLOCK = 16 << 20
+BLOCK = 32 << 20
 """Bytes that are cut at a time."""
 MAX_RECORD = 1 << 20
 """Bytes beyond which a record is refused."""

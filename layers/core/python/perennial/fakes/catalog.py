@@ -5,19 +5,32 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from perennial.errors import ConflictError, NotFoundError
+from perennial.errors import ConflictError, DataError, NotFoundError
+from perennial.ports import RECORD_BYTES
 from perennial.records import (
     Assessment,
     AuditEntry,
     Champion,
     ModelVersion,
+    Record,
     Run,
     Snapshot,
     StepRecord,
     ViewVersion,
 )
+
+
+Kept = TypeVar("Kept", bound=Record)
+
+
+def _kept(record: Kept) -> Kept:
+    """Return what a catalog that keeps JSON gives back: a tuple in a free-form field has become a list."""
+    content = record.model_dump_json()
+    if len(content.encode()) > RECORD_BYTES:
+        raise DataError(f"a {type(record).__name__} is beyond {RECORD_BYTES:,} bytes; keep data in an object")
+    return type(record).model_validate_json(content)
 
 
 class FakeRuns:
@@ -33,7 +46,7 @@ class FakeRuns:
     def start_run(self, run: Run) -> Run:
         """Record a run unless it is there already; return the recorded one."""
         with self._lock:
-            return self._runs.setdefault(run.run_id, run)
+            return self._runs.setdefault(run.run_id, _kept(run))
 
     def finish_run(
         self,
@@ -48,7 +61,7 @@ class FakeRuns:
             run = self.run(run_id)
             if run.status == "running":
                 ending = {"status": status, "ended_at": at, "error": error, "outputs": dict(outputs or {})}
-                run = Run.model_validate({**run.model_dump(), **ending})
+                run = _kept(Run.model_validate({**run.model_dump(), **ending}))
                 self._runs[run_id] = run
             return run
 
@@ -68,7 +81,7 @@ class FakeRuns:
     def record_step(self, step: StepRecord) -> None:
         """Write a step's record (the latest write of ``(run_id, step)`` stands)."""
         with self._lock:
-            self._steps[step.run_id, step.step] = step
+            self._steps[step.run_id, step.step] = _kept(step)
 
     def steps(self, run_id: str) -> list[StepRecord]:
         """Return a run's steps in the order in which they started."""
@@ -116,11 +129,11 @@ class FakeDatasets(FakeRuns):
             known = self._snapshots.get((dataset, snapshot_id))
             pointed = self._sources.get((dataset, snapshot.source))
             if known is not None and (pointed == snapshot_id or known.upload() == snapshot.upload()):
-                return known, False
+                return known, known.run_id == snapshot.run_id
             if known is not None and pointed is None and snapshot_id in self._live(dataset):
                 self._sources[dataset, snapshot.source] = snapshot_id
                 return known, False
-            self._snapshots[dataset, snapshot_id] = snapshot
+            self._snapshots[dataset, snapshot_id] = _kept(snapshot)
             self._sources[dataset, snapshot.source] = snapshot_id
             self._revisions[dataset] = self._revisions.get(dataset, 0) + 1
             return snapshot, True
@@ -137,7 +150,7 @@ class FakeDatasets(FakeRuns):
             known = self._views.get((view.view, view.version))
             if known is not None and known.revision > view.revision:
                 return False
-            self._views[view.view, view.version] = view
+            self._views[view.view, view.version] = _kept(view)
             return True
 
     def view(self, view: str, version: str) -> ViewVersion:
@@ -171,7 +184,7 @@ class FakeCatalog(FakeDatasets):
     def publish_version(self, version: ModelVersion) -> None:
         """Record a version, unless it is there already."""
         with self._lock:
-            self._versions.setdefault((version.model, version.version), version)
+            self._versions.setdefault((version.model, version.version), _kept(version))
 
     def version(self, model: str, version: int) -> ModelVersion:
         """Return a version, or raise NotFoundError."""
@@ -197,7 +210,14 @@ class FakeCatalog(FakeDatasets):
             return self._champions.get(model)
 
     def promote(
-        self, model: str, version: int, expected: int | None, at: datetime, by: str, reason: str, action: str = "promote"
+        self,
+        model: str,
+        version: int,
+        expected: int | None,
+        at: datetime,
+        by: str,
+        reason: str,
+        action: str = "promote",
     ) -> Champion:
         """Move the champion pointer, archive the old champion and write the audit entry, in one transaction."""
         with self._lock:
@@ -211,7 +231,15 @@ class FakeCatalog(FakeDatasets):
                     "look at the champion and decide again"
                 )
             entry = AuditEntry.model_validate(
-                {"model": model, "at": at, "action": action, "version": version, "previous": expected, "by": by, "reason": reason}
+                {
+                    "model": model,
+                    "at": at,
+                    "action": action,
+                    "version": version,
+                    "previous": expected,
+                    "by": by,
+                    "reason": reason,
+                }
             )
             self._champions[model] = new.pointed_at(expected, at, by)
             self._versions[model, version] = new.staged("champion")
@@ -229,7 +257,7 @@ class FakeCatalog(FakeDatasets):
     def record_assessment(self, assessment: Assessment) -> None:
         """Remember what the monitor found."""
         with self._lock:
-            self._assessments.setdefault(assessment.model, {})[assessment.at] = assessment
+            self._assessments.setdefault(assessment.model, {})[assessment.at] = _kept(assessment)
 
     def assessments(self, model: str, limit: int = 50) -> list[Assessment]:
         """Return the monitor's findings on a model, newest first."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial import keys
-from perennial.errors import NotFoundError
+from perennial.errors import DataError, NotFoundError
 from perennial.ports import Metric, OnlineRow
 
 
@@ -125,7 +125,7 @@ class FakeOnlineStore:
         written = 0
         for row in rows:
             key = keys.online(view, version, row.entity)
-            copy = OnlineRow(row.entity, row.feature_time.astimezone(UTC), dict(row.values))
+            copy = OnlineRow(row.entity, _utc(row.feature_time), _plain(view, row))
             with self._lock:
                 known = self._rows.get(key)
                 if known is None or (known[0].feature_time, known[1]) < (copy.feature_time, revision):
@@ -146,6 +146,17 @@ class FakeOnlineStore:
                 values = {column: row.values[column] for column in columns if column in row.values}
                 found[entity] = OnlineRow(entity, row.feature_time, values)
         return found
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _plain(view: str, row: OnlineRow) -> dict[str, Any]:
+    for column, value in row.values.items():
+        if not isinstance(value, float | int | str | None):
+            raise DataError(f"view {view}: column {column} of entity {row.entity} holds a {type(value).__name__}")
+    return dict(row.values)
 
 
 class FakeMetricSink:

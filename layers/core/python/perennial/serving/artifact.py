@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
-from pydantic import ValidationError
 
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
+from perennial.serving.integrity import read_manifest, require_sha256
 
 MODEL_FILE = "model.onnx"
 """Name of the graph among the manifest's files."""
@@ -81,13 +80,7 @@ def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[s
     DataError
         A file is missing, differs from the one that was registered, or is not what it should be.
     """
-    _require_sha256("manifest.json", manifest_bytes, manifest_sha256)
-    try:
-        manifest = Manifest.model_validate_json(manifest_bytes)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"manifest.json: {place}: {first['msg'].lower()}; register the version again") from None
+    manifest = read_manifest(manifest_bytes, manifest_sha256)
     if MODEL_FILE not in manifest.files:
         raise DataError(f"manifest.json: files names no {MODEL_FILE}; register the version again")
     contents = {name: _read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
@@ -99,17 +92,8 @@ def _read_file(name: str, sha256: str, read: Callable[[str], bytes]) -> bytes:
         content = read(name)
     except NotFoundError:
         raise DataError(f"{name}: is missing from the registered version; train and register again") from None
-    _require_sha256(name, content, sha256)
+    require_sha256(name, content, sha256)
     return content
-
-
-def _require_sha256(name: str, content: bytes, expected: str) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{name}: has SHA-256 {found[:12]}…, but {expected[:12]}… was registered; "
-            "the file was changed after it was registered: restore it or train again"
-        )
 
 
 def _session(graph: bytes, manifest: Manifest) -> onnxruntime.InferenceSession:

@@ -55,7 +55,8 @@ def parse_labels(body: str | bytes | None) -> list[Label]:
     RequestError
         The body is not that; ``field`` names the place.
     """
-    labels: dict[str, Label] = {}
+    labels: list[Label] = []
+    first: dict[str, Label] = {}
     for number, entry in enumerate(_objects(body, "labels")):
         place = f"labels[{number}]"
         _require_keys(entry, ("prediction_id", "label"), place)
@@ -64,14 +65,15 @@ def parse_labels(body: str | bytes | None) -> list[Label]:
             raise RequestError(f"{place}.prediction_id must be a text", f"{place}.prediction_id")
         if type(label) not in (int, float):
             raise RequestError(f"{place}.label must be a number", f"{place}.label")
-        known = labels.setdefault(prediction_id, Label(prediction_id, _finite(label, f"{place}.label")))
-        if known.label != label:
+        labels.append(Label(prediction_id, _finite(label, f"{place}.label")))
+        known = first.setdefault(prediction_id, labels[-1])
+        if known.label != labels[-1].label:
             raise RequestError(
                 f"{place} says {label!r} of {prediction_id}, but an earlier one of this call says {known.label!r}; "
                 "send one of them",
                 f"{place}.label",
             )
-    return list(labels.values())
+    return labels
 
 
 def read_columns(rows: Sequence[Row], inputs: Mapping[str, Column], ignored: Collection[str] = ()) -> Columns:

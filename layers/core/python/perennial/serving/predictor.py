@@ -91,6 +91,11 @@ class Predictor:
         _require_finite(matrix, manifest.features)
         return Predictions(columns, matrix, self.artifact.predict(matrix))
 
+    def rehearse(self) -> None:
+        """Run the request view over one row of nulls, which shows that its SQL still fits; DefinitionError if not."""
+        if self._runner is not None:
+            self._runner.run({name: [None] for name in self.artifact.manifest.inputs})
+
     def _look_up(
         self, view: StoredView, columns: Columns, times: list[datetime], read_online: ReadOnline, matrix: Matrix
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from perennial.errors import (
@@ -15,18 +16,18 @@ from perennial.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 
-STATUS: dict[type[PerennialError], tuple[int, str]] = {
-    TooLargeError: (413, "The request is too large"),
-    RequestError: (400, "The request breaks its contract"),
-    NotFoundError: (404, "There is no such thing"),
-    ConflictError: (409, "Somebody else was first"),
-    TransientError: (503, "The service is busy"),
-    PerennialError: (500, "The service is at fault"),
+STATUS: dict[type[PerennialError], HTTPStatus] = {
+    TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    RequestError: HTTPStatus.BAD_REQUEST,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
+    PerennialError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""Error to status and title. An error that is not listed counts as its nearest listed ancestor; a plain DataError
-or DefinitionError is therefore the service's own fault."""
+"""Error to status. An error that is not listed counts as its nearest listed ancestor; a plain DataError or
+DefinitionError is therefore the service's own fault."""
 
-_OUR_FAULT = {
+_OUR_FAULT: dict[int, str] = {
     500: "The fault is not in the request; look for its id in the function's log.",
     503: "Nothing is wrong with the request; send it again in a moment.",
 }
@@ -39,9 +40,9 @@ def problem(error: PerennialError) -> tuple[int, dict[str, Any]]:
     status 500 and above, ``detail`` is a fixed sentence.
     """
     kind = next(ancestor for ancestor in type(error).__mro__ if ancestor in STATUS)
-    status, title = STATUS[kind]
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    status = STATUS[kind]
+    body: dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": status.value}
     body["detail"] = _OUR_FAULT[status] if status >= 500 else str(error)
     if error.field is not None and status < 500:
         body["field"] = error.field
-    return status, body
+    return status.value, body

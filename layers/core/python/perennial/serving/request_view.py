@@ -58,6 +58,8 @@ class RequestRunner:
     def __init__(
         self, view: RequestView, inputs: Mapping[str, Column], connection: duckdb.DuckDBPyConnection
     ) -> None:
+        if not inputs:
+            raise DefinitionError(f"features/{view.name}.sql: reads no column of {view.table}; take one in")
         self._view = view
         self._inputs = tuple(inputs)
         self._connection = connection

@@ -14,12 +14,12 @@ from perennial.errors import DataError
 from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import TrainingSet, Verdict
+from perennial.serving.artifact import load_artifact
 from perennial.steps.recording import recorded
 from perennial.steps.verified import (
     download_verified,
     read_candidate,
     read_training_set,
-    read_verified,
     same_definition,
 )
 from perennial.training.evaluation import best, metrics
@@ -96,15 +96,18 @@ def _champion(ports: Ports, model: Model, holdout: Path) -> Opponent | None:
     champion = ports.catalog.champion(model.name)
     if champion is None:
         return None
-    content = read_verified(ports.artifacts, champion.manifest_key, champion.manifest_sha256)
-    manifest = Manifest.model_validate_json(content)
-    key = keys.artifact(model.name, champion.version, "model.onnx")
-    artifact = read_verified(ports.artifacts, key, manifest.files["model.onnx"])
+    content = ports.artifacts.get(champion.manifest_key)
+    artifact = load_artifact(
+        content,
+        champion.manifest_sha256,
+        lambda file: ports.artifacts.get(keys.artifact(model.name, champion.version, file)),
+    )
+    manifest = artifact.manifest
     obstacle = _obstacle(ports, model, manifest, columns_of(holdout))
     if obstacle:
         return Opponent(champion.version, None, obstacle)
     rows = read_rows(holdout, manifest.features)
-    return Opponent(champion.version, metrics(rows.target, score(artifact, rows.features)))
+    return Opponent(champion.version, metrics(rows.target, artifact.predict(rows.features)))
 
 
 def _obstacle(ports: Ports, model: Model, manifest: Manifest, columns: tuple[str, ...]) -> str:

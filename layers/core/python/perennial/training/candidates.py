@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
@@ -37,12 +39,8 @@ class _Algorithm:
 
 
 def _with_preparation(estimator: BaseEstimator) -> Pipeline:
-    """Put median imputation and scaling before an estimator that can do without neither.
-
-    A feature that is missing in every row becomes 0 instead of vanishing: the artifact's input keeps its width.
-    """
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    return Pipeline([("impute", imputer), ("scale", StandardScaler()), ("estimate", estimator)])
+    """Put median imputation and scaling before an estimator that can do without neither."""
+    return Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler()), ("estimate", estimator)])
 
 
 _ALGORITHMS = {
@@ -105,8 +103,18 @@ def fit(candidate: Candidate, rows: Rows, seed: int) -> Any:
     try:
         # BLAS adds up in another order with another number of threads. OpenMP trees do not: they may have all cores.
         with threadpool_limits(limits=1, user_api="blas"):
-            return estimator.fit(rows.features, rows.target)
+            return estimator.fit(_learnable(rows.features), rows.target)
     except ValueError as error:
         # The rows hold numbers only (`read_rows`), so what scikit-learn dislikes is a parameter's value.
         sentence = str(error).splitlines()[0]
         raise DefinitionError(f"candidate {candidate.name!r}: parameters: scikit-learn says: {sentence}") from error
+
+
+def _learnable(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the features with 0 throughout every column that holds no value at all.
+
+    Such a column (a stored view whose values are not known yet) teaches nothing, and a constant says so to both
+    algorithms: no weight, no split. Left as it is, the imputer drops it and the trees' binning raises.
+    """
+    empty = np.isnan(features).all(axis=0)
+    return np.where(empty, 0.0, features) if empty.any() else features

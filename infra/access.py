@@ -1,0 +1,91 @@
+"""What one role may touch, as a value, and the policy statements that it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from aws_cdk import aws_iam as iam
+
+from infra.storage import Storage
+from perennial import keys
+
+METRICS_NAMESPACE = "Perennial"
+
+_CATALOG_READ = ("dynamodb:GetItem", "dynamodb:Query")
+_CATALOG_WRITE = (
+    *_CATALOG_READ,
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
+_ONLINE = {
+    "read": ("dynamodb:BatchGetItem", "dynamodb:GetItem"),
+    "write": ("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a function or a job needs of the storage; keys are patterns below ``infra.storage`` (see ``perennial.keys``)."""
+
+    uploads: bool = False
+    """Whether it reads what was uploaded."""
+    reads: tuple[str, ...] = ()
+    """Key patterns of the artifacts bucket that it reads."""
+    writes: tuple[str, ...] = ()
+    """Key patterns of the artifacts bucket that it writes."""
+    catalog: Literal["read", "write"] = "write"
+    """What it does with the catalog."""
+    partitions: tuple[str, ...] = ()
+    """Patterns of the catalog partitions that it is kept to; none means all."""
+    online: Literal["read", "write"] | None = None
+    """What it does with the online feature store."""
+    metrics: bool = False
+    """Whether it publishes metrics."""
+
+    def statements(self, storage: Storage) -> list[iam.PolicyStatement]:
+        """Return the policy of a role with this access: explicit actions on explicit resources."""
+        return list(self._statements(storage))
+
+    def _statements(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
+        artifacts = storage.artifacts
+        if self.uploads:
+            yield _allow(("s3:GetObject", "s3:GetObjectVersion"), storage.raw.arn_for_objects("*"))
+        if self.reads:
+            yield _allow(("s3:GetObject",), *(artifacts.arn_for_objects(pattern) for pattern in self.reads))
+            # Without it S3 answers 403, not 404, to a key that is not there; it discloses names only.
+            yield _allow(("s3:ListBucket",), artifacts.bucket_arn)
+        if self.writes:
+            objects = [artifacts.arn_for_objects(pattern) for pattern in self.writes]
+            yield _allow(("s3:AbortMultipartUpload", "s3:PutObject"), *objects)
+        yield from self._tables(storage)
+        if self.metrics:
+            yield iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],  # the action knows no resources; the namespace is its bound
+                conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+            )
+        if storage.key is not None:
+            yield _allow(("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"), storage.key.key_arn)
+
+    def _tables(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
+        table = storage.catalog.table_arn
+        actions = _CATALOG_WRITE if self.catalog == "write" else _CATALOG_READ
+        if self.partitions:
+            yield iam.PolicyStatement(
+                actions=list(actions),
+                resources=[table],
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(self.partitions)}},
+            )
+        else:
+            yield _allow(actions, table)
+            yield _allow(("dynamodb:Query",), f"{table}/index/{keys.BY_TIME}")
+        if self.online:
+            yield _allow(_ONLINE[self.online], storage.online.table_arn)
+
+
+def _allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(actions), resources=list(resources))

@@ -1,0 +1,79 @@
+"""Bringing a deployment up and taking it down, with progress that people can follow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from infra import deploy
+from infra.deployment import Deployment
+from infra.display import Display
+from infra.local.cloud import Endpoint, LocalCloud
+from perennial.data.check import check_definitions
+from perennial.definition_files import load_definitions
+
+
+def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Deployment:
+    """Check the definitions, start the local cloud if the stage is local, and deploy the stack.
+
+    Raises
+    ------
+    DefinitionError
+        A definition is wrong; nothing was deployed.
+    CloudError
+        The local cloud did not start.
+    DeployError
+        The stack could not be deployed; the message is CloudFormation's reason.
+    """
+    check_definitions(load_definitions(definitions))
+    endpoint = LocalCloud().start() if stage == "local" else None
+    with _bar(display, f"deploying {stack}") as report:
+        outputs = deploy.deploy(
+            stage=stage,
+            stack=stack,
+            environment=environment(endpoint),
+            definitions=definitions,
+            context={"name": stack},
+            output=endpoint.state / "cdk.out" if endpoint else None,
+            report=report,
+        )
+    return Deployment(stack, outputs, endpoint)
+
+
+def take_down(stage: str, stack: str, display: Display) -> None:
+    """Destroy a stack in AWS.
+
+    Raises
+    ------
+    DeployError
+        The stack could not be destroyed; the message is CloudFormation's reason.
+    """
+    with _bar(display, f"destroying {stack}") as report:
+        deploy.destroy(stage=stage, stack=stack, environment=environment(None), context={"name": stack}, report=report)
+
+
+def environment(endpoint: Endpoint | None) -> Mapping[str, str]:
+    """Return the environment of the CDK CLI: the user's own, or the user's own led to the local cloud alone."""
+    if endpoint is None:
+        return dict(os.environ)
+    kept = {name: value for name, value in os.environ.items() if name not in endpoint.unwanted()}
+    return {**kept, **endpoint.environment()}
+
+
+@contextmanager
+def _bar(display: Display, title: str) -> Iterator[deploy.Report]:
+    """Show a bar while the block runs; yields what the deployer reports to."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=display.console, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def report(news: deploy.Progress) -> None:
+            progress.update(task, description=f"{title}: {news.message[:60]}", completed=news.done, total=news.total or None)
+
+        yield report
+        seconds = progress.tasks[0].elapsed or 0.0
+    display.say(f"[green]✓[/] {title} [dim]{seconds:5.1f} s[/]")

@@ -1,0 +1,112 @@
+"""The Lambda functions: one for each verb, each with its own role and log group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Size
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.code import ARCHITECTURE, RUNTIME, Code
+from infra.logs import log_group
+from infra.stage import Stage
+from infra.storage import Storage
+from perennial.settings import Settings
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a function needs to run."""
+
+    memory: int
+    """Memory in MiB; a function has one processor at 1769 MiB, and new accounts allow 3008 MiB at most."""
+    seconds: int
+    """Time after which it is stopped."""
+    packages: str = "data"
+    """The layer of packages that it imports."""
+    disk: int = 512
+    """Temporary storage in MiB; what is beyond 512 costs while it runs."""
+
+
+SHAPES: dict[str, Shape] = {
+    "ingest": Shape(memory=3008, seconds=600, disk=4096),
+    "features": Shape(memory=3008, seconds=600, disk=4096),
+    "admit": Shape(memory=1024, seconds=60),
+    "training_set": Shape(memory=3008, seconds=600, disk=4096),
+    "evaluate": Shape(memory=3008, seconds=600, packages="serving", disk=2048),
+    "register": Shape(memory=1024, seconds=120),
+    "smoke": Shape(memory=1769, seconds=120, packages="serving"),
+    "promote": Shape(memory=1024, seconds=60),
+    "fail": Shape(memory=1024, seconds=60),
+    "predict": Shape(memory=1769, seconds=29, packages="serving"),
+    "feedback": Shape(memory=1769, seconds=29),
+    "monitor": Shape(memory=1769, seconds=300),
+}
+"""Every verb that is a function. API Gateway waits 29 seconds for an answer, so nothing behind it may run longer."""
+
+
+class Functions(Construct):
+    """All functions, by verb."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        code: Code,
+        storage: Storage,
+        settings: Settings,
+        statements: Mapping[str, Sequence[iam.PolicyStatement]],
+        undelivered: sqs.IQueue,
+    ) -> None:
+        super().__init__(scope, id)
+        environment = settings.to_env()
+        self._functions: dict[str, lambda_.Function] = {}
+        for verb, shape in SHAPES.items():
+            group = log_group(self, f"{verb}_log", name=f"{logs_prefix(settings.deployment)}{verb}", stage=stage, key=storage.key)
+            self._functions[verb] = lambda_.Function(
+                self,
+                verb,
+                description=f"{settings.deployment}: {verb}",
+                runtime=RUNTIME,
+                architecture=ARCHITECTURE,
+                code=code.functions,
+                handler=f"{verb}.handler",
+                layers=code.layers(shape.packages),
+                memory_size=shape.memory,
+                timeout=Duration.seconds(shape.seconds),
+                ephemeral_storage_size=Size.mebibytes(shape.disk) if shape.disk != 512 else None,
+                environment=environment | {"POWERTOOLS_SERVICE_NAME": verb},
+                role=self._role(verb, group, statements[verb]),
+                log_group=group,
+                logging_format=lambda_.LoggingFormat.JSON,
+                tracing=lambda_.Tracing.ACTIVE if stage.tracing else lambda_.Tracing.DISABLED,
+                # Only the clock calls a function without waiting for it.
+                dead_letter_queue=undelivered if verb == "monitor" else None,
+            )
+
+    def __getitem__(self, verb: str) -> lambda_.Function:
+        """Return the function of a verb."""
+        return self._functions[verb]
+
+    def _role(self, verb: str, group: logs.ILogGroup, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
+        write_logs = iam.PolicyStatement(
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
+        )
+        return iam.Role(
+            self,
+            f"{verb}_role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={"access": iam.PolicyDocument(statements=[write_logs, *statements])},
+        )
+
+
+def logs_prefix(deployment: str) -> str:
+    """Return what the names of the functions' and jobs' log groups begin with."""
+    return f"/perennial/{deployment}/"

@@ -1,0 +1,76 @@
+"""A state machine: logged without data, bounded in time, with a role that is given what it needs in ``stack.py``."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.logs import delivered_name, log_group
+from infra.stage import Stage
+from infra.step import RUN_ID, Step
+
+
+class Failure(Construct):
+    """The way out of a machine on any error: record it on the run, then fail."""
+
+    def __init__(self, scope: Construct, id: str, *, function: lambda_.Function, kind: str, subject: str) -> None:
+        """Add the states ``fail`` and ``failed``.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the run.
+        subject : str
+            Path of the dataset's or model's name in the state's input.
+        """
+        super().__init__(scope, id)
+        failed = sfn.Fail(
+            self, "failed", error_path=sfn.JsonPath.string_at("$.failure.Error"), cause_path=sfn.JsonPath.string_at("$.failure.Cause")
+        )
+        request = {
+            "run_id": RUN_ID,
+            "kind": kind,
+            "subject": subject,
+            "error": sfn.JsonPath.string_at("$.failure.Error"),
+            "cause": sfn.JsonPath.string_at("$.failure.Cause"),
+        }
+        self.chain = Step(self, "fail", on=function, request=request, fail=failed).chain.next(failed)
+
+
+class Machine(Construct):
+    """One state machine."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        deployment: str,
+        name: str,
+        start: sfn.IChainable,
+        timeout: Duration,
+        key: kms.IKey | None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        self.machine = sfn.StateMachine(
+            self,
+            "Machine",
+            comment=f"{deployment}: {name}",
+            definition_body=sfn.DefinitionBody.from_chainable(start),
+            # Grants are written in stack.py alone; those that the tasks would add are broader.
+            role=self.role.without_policy_updates(),
+            state_machine_type=sfn.StateMachineType.STANDARD,
+            timeout=timeout,
+            tracing_enabled=stage.tracing,
+            logs=sfn.LogOptions(
+                destination=log_group(self, "Log", name=delivered_name(deployment, name), stage=stage, key=key),
+                level=sfn.LogLevel.ERROR,
+                include_execution_data=False,
+            ),
+        )

@@ -1,0 +1,193 @@
+"""The ``train`` machine, and what starts it by itself: new data, alarms and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduler_targets
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.batch import Batch
+from infra.functions import Functions
+from infra.ingest import DATASET_UPDATED, EVENT_SOURCE
+from infra.machine import Failure, Machine
+from infra.stage import Stage
+from infra.step import RUN_ID, Step, resilient
+from perennial.definitions import Model
+from perennial.errors import DefinitionError
+
+EXECUTION_TRANSIENT = (
+    "StepFunctions.ExecutionLimitExceededException",
+    "StepFunctions.ThrottlingException",
+    "StepFunctions.SdkClientException",
+)
+PARALLEL_CANDIDATES = 8
+
+
+class Train(Construct):
+    """Admit → training set → candidates → evaluate → register → deploy. Input: ``{model, trigger}``."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        deployment: str,
+        functions: Functions,
+        batch: Batch,
+        deploy: Machine,
+        undelivered: sqs.IQueue,
+        key: kms.IKey | None,
+    ) -> None:
+        super().__init__(scope, id)
+        self._deployment = deployment
+        self._undelivered = undelivered
+        model = sfn.JsonPath.string_at("$.model")
+        failure = Failure(self, "Failure", function=functions["fail"], kind="train", subject=model).chain
+        request = {"run_id": RUN_ID, "model": model}
+
+        def step(verb: str, **more: Any) -> sfn.Chain:
+            return Step(self, verb, on=functions[verb], request=request | more, fail=failure).chain
+
+        start_deploy = self._start_deploy(deploy)
+        resilient(start_deploy, transient=EXECUTION_TRANSIENT, fail=failure)
+        passed = sfn.Choice(self, "passed").when(
+            sfn.Condition.boolean_equals("$.register.output.passed", True), start_deploy
+        )
+        passed.otherwise(sfn.Succeed(self, "champion stays"))
+        work = (
+            step("training_set")
+            .next(self._candidates(batch, request, failure))
+            .next(step("evaluate"))
+            .next(step("register"))
+            .next(passed)
+        )
+        admitted = sfn.Choice(self, "admitted").when(sfn.Condition.boolean_equals("$.admit.output.admitted", True), work)
+        admitted.otherwise(sfn.Succeed(self, "refused"))
+        self.machine = Machine(
+            self,
+            "Train",
+            stage=stage,
+            deployment=deployment,
+            name="train",
+            start=step("admit", trigger=sfn.JsonPath.object_at("$.trigger")).next(admitted),
+            # A run holds its model's claim no longer than this.
+            timeout=Duration.hours(6),
+            key=key,
+        )
+
+    def start_by_itself(self, model: Model, alarms: Sequence[cloudwatch.Alarm]) -> None:
+        """Let new data, this model's alarms and its schedule start runs; ``admit`` decides about each."""
+        self._on_data(model)
+        self._on_alarm(model, alarms)
+        if model.retrain.schedule is not None:
+            self._on_schedule(model)
+
+    def _candidates(self, batch: Batch, request: Mapping[str, Any], failure: sfn.Chain) -> sfn.Map:
+        candidates = sfn.Map(
+            self,
+            "candidates",
+            items_path="$.admit.output.candidates",
+            item_selector={**request, "candidate": sfn.JsonPath.string_at("$$.Map.Item.Value")},
+            max_concurrency=PARALLEL_CANDIDATES,
+            result_path=sfn.JsonPath.DISCARD,
+        )
+        # Inside the map an error only ends it; the map's own catch records it, once.
+        ended = sfn.Fail(
+            self,
+            "candidate failed",
+            error_path=sfn.JsonPath.string_at("$.failure.Error"),
+            cause_path=sfn.JsonPath.string_at("$.failure.Cause"),
+        )
+        candidates.item_processor(Step(self, "train", on=batch, fail=ended).chain)
+        candidates.add_catch(failure, errors=["States.ALL"], result_path="$.failure")
+        return candidates
+
+    def _start_deploy(self, deploy: Machine) -> tasks.StepFunctionsStartExecution:
+        reason = sfn.JsonPath.format("version {} passed the gate", sfn.JsonPath.string_at("$.register.output.version"))
+        return tasks.StepFunctionsStartExecution(
+            self,
+            "deploy",
+            state_machine=deploy.machine,
+            integration_pattern=sfn.IntegrationPattern.RUN_JOB,
+            input=sfn.TaskInput.from_object(
+                {
+                    "model": sfn.JsonPath.string_at("$.model"),
+                    "version": sfn.JsonPath.number_at("$.register.output.version"),
+                    "trigger": {"kind": "run", "source": RUN_ID, "reason": reason},
+                }
+            ),
+            result_path=sfn.JsonPath.DISCARD,
+            task_timeout=sfn.Timeout.duration(Duration.minutes(40)),
+        )
+
+    def _on_data(self, model: Model) -> None:
+        dataset, snapshot = (events.EventField.from_path(f"$.detail.{name}") for name in ("dataset", "snapshot_id"))
+        self._rule(
+            f"{model.name} data",
+            description=f"New rows of {model.dataset} may train {model.name}",
+            pattern=events.EventPattern(
+                source=[EVENT_SOURCE],
+                detail_type=[DATASET_UPDATED],
+                detail={"dataset": [model.dataset], "deployment": [self._deployment]},
+            ),
+            model=model,
+            trigger={"kind": "data", "source": f"{dataset}/{snapshot}", "reason": f"snapshot {snapshot} was published"},
+        )
+
+    def _on_alarm(self, model: Model, alarms: Sequence[cloudwatch.Alarm]) -> None:
+        self._rule(
+            f"{model.name} alarm",
+            description=f"An alarm of {model.name} may train it",
+            pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                resources=[alarm.alarm_arn for alarm in alarms],
+                detail={"state": {"value": ["ALARM"]}},
+            ),
+            model=model,
+            trigger={
+                "kind": "alarm",
+                "source": events.EventField.from_path("$.detail.alarmName"),
+                "reason": events.EventField.from_path("$.detail.state.reason"),
+            },
+        )
+
+    def _rule(
+        self, id: str, *, description: str, pattern: events.EventPattern, model: Model, trigger: Mapping[str, str]
+    ) -> None:
+        start = events.RuleTargetInput.from_object({"model": model.name, "trigger": trigger})
+        target = targets.SfnStateMachine(self.machine.machine, input=start, dead_letter_queue=self._undelivered)
+        events.Rule(self, id, description=description, event_pattern=pattern, targets=[target])
+
+    def _on_schedule(self, model: Model) -> None:
+        every = model.retrain.schedule
+        assert every is not None
+        if every.total_seconds() < 60:
+            raise DefinitionError(
+                f"models/{model.name}.toml: retrain.schedule: the clock starts a run once a minute at most, "
+                f"not every {every.total_seconds():.0f} seconds"
+            )
+        trigger = {"kind": "schedule", "source": "schedule", "reason": f"every {every}"}
+        scheduler.Schedule(
+            self,
+            f"{model.name} schedule",
+            description=f"The clock may train {model.name}",
+            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(int(every.total_seconds() // 60))),
+            target=scheduler_targets.StepFunctionsStartExecution(
+                self.machine.machine,
+                input=scheduler.ScheduleTargetInput.from_object({"model": model.name, "trigger": trigger}),
+                dead_letter_queue=self._undelivered,
+            ),
+        )

@@ -1,0 +1,96 @@
+"""The composition root: settings and AWS clients become the ports that steps are given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from perennial.aws.catalog import DynamoCatalog
+from perennial.aws.metrics import CloudWatchMetricSink
+from perennial.aws.objects import S3ObjectStore
+from perennial.aws.online import DynamoOnlineStore
+from perennial.definition_files import Definitions, find_definitions, load_definitions
+from perennial.ports import Ports
+from perennial.settings import Settings
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the current moment in UTC."""
+        return datetime.now(UTC)
+
+
+class LazyDefinitions(Definitions):
+    """Definitions that are read when one is first asked for: ``predict`` lives without them."""
+
+    def __init__(self, settings: Settings) -> None:
+        object.__setattr__(self, "_settings", settings)
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not there yet, so once for each of the three tables at most.
+        if name not in ("datasets", "views", "models"):
+            raise AttributeError(name)
+        loaded = load_definitions(find_definitions(self._settings.definitions))
+        self.__dict__.update(datasets=loaded.datasets, views=loaded.views, models=loaded.models)
+        return self.__dict__[name]
+
+
+@cache
+def ports() -> Ports:
+    """Return the ports of the deployed code; built once, on first use, from ``PERENNIAL_*`` variables.
+
+    Raises
+    ------
+    DefinitionError
+        A variable is missing or malformed.
+    """
+    return ports_for(Settings.from_env())
+
+
+def ports_for(settings: Settings, session: boto3.Session | None = None, **client_options: Any) -> Ports:
+    """Return the ports of a deployment.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where its resources are.
+    session : boto3.Session, optional
+        Whose credentials and region are used; those of the environment by default.
+    **client_options
+        For every client, such as ``endpoint_url``.
+    """
+    session = session or boto3.Session()
+
+    @cache
+    def cloudwatch() -> Any:
+        return session.client("cloudwatch", config=_config(read_timeout=5), **client_options)
+
+    s3 = session.client("s3", config=_config(read_timeout=30), **client_options)
+    dynamodb = session.client("dynamodb", config=_config(read_timeout=5), **client_options)
+    return Ports(
+        catalog=DynamoCatalog(dynamodb, settings.catalog_table),
+        raw=S3ObjectStore(s3, settings.raw_bucket),
+        artifacts=S3ObjectStore(s3, settings.artifacts_bucket),
+        online=DynamoOnlineStore(dynamodb, settings.online_table),
+        metrics=CloudWatchMetricSink(cloudwatch),
+        clock=SystemClock(),
+        definitions=LazyDefinitions(settings),
+        deployment=settings.deployment,
+        code_version=settings.code_version,
+    )
+
+
+def _config(read_timeout: float) -> Config:
+    """Return a client configuration whose calls end well before a step's own timeout (seconds)."""
+    return Config(
+        connect_timeout=2,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=32,
+    )

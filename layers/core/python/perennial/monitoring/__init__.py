@@ -1,0 +1,1 @@
+"""Monitoring: distributions, drift and quality of what is served, with numpy alone."""

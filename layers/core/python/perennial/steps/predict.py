@@ -1,0 +1,143 @@
+"""Answer a request: predictions of the champion, or of a version that is named, written to the log first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+from pydantic import BaseModel
+
+from perennial import keys
+from perennial.errors import NotFoundError
+from perennial.ports import Ports
+from perennial.records import Moment
+from perennial.serving.artifact import load_artifact
+from perennial.serving.predictor import Predictor
+from perennial.serving.request_view import connect
+from perennial.steps.prediction_log import write_predictions
+
+
+class Request(BaseModel):
+    """Rows to predict."""
+
+    model: str
+    version: int | None = None
+    """None means the champion."""
+    instances: list[dict[str, Any]]
+    """Column name to JSON value, one mapping per row."""
+    request_id: str
+    """From :func:`perennial.serving.ids.make_request_id`."""
+    at: Moment
+
+
+class Prediction(BaseModel):
+    """The answer for one row."""
+
+    prediction_id: str
+    """What feedback is given under."""
+    value: float
+    """In the target's unit."""
+
+
+class Answer(BaseModel):
+    """The answer for a request."""
+
+    model: str
+    version: int
+    predictions: list[Prediction]
+
+
+class Predictors:
+    """What a serving process keeps between requests: pointers for a while, versions for good.
+
+    Parameters
+    ----------
+    pointer_ttl : timedelta
+        How long a champion pointer that was read is trusted.
+    keep : int
+        How many versions stay loaded; the one that was used longest ago goes first.
+    """
+
+    def __init__(self, pointer_ttl: timedelta = timedelta(seconds=5), keep: int = 4) -> None:
+        self._pointer_ttl = pointer_ttl
+        self._keep = keep
+        self._pointers: dict[str, tuple[datetime, int, str, str]] = {}
+        self._loaded: dict[tuple[str, int, str], Predictor] = {}
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def get(self, ports: Ports, model: str, version: int | None, now: datetime) -> Predictor:
+        """Return the predictor of a version, or of the champion.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such model, version or champion.
+        DataError
+            The version's files are not the registered ones.
+        """
+        if version is None:
+            number, manifest_key, sha256 = self._champion(ports, model, now)
+        else:
+            number, manifest_key, sha256 = self._version(ports, model, version)
+        identity = (model, number, sha256)
+        predictor = self._loaded.pop(identity, None) or self._load(ports, model, number, manifest_key, sha256)
+        self._loaded[identity] = predictor
+        while len(self._loaded) > self._keep:
+            del self._loaded[next(iter(self._loaded))]
+        return predictor
+
+    def _champion(self, ports: Ports, model: str, now: datetime) -> tuple[int, str, str]:
+        known = self._pointers.get(model)
+        if known is None or not timedelta(0) <= now - known[0] < self._pointer_ttl:
+            champion = ports.catalog.champion(model)
+            if champion is None:
+                raise NotFoundError(f"model {model!r} has no champion; train it, or name a version", "model")
+            known = (now, champion.version, champion.manifest_key, champion.manifest_sha256)
+            self._pointers[model] = known
+        return known[1:]
+
+    def _version(self, ports: Ports, model: str, version: int) -> tuple[int, str, str]:
+        for name, number, sha256 in self._loaded:
+            if (name, number) == (model, version):  # a registered version never changes
+                return number, keys.artifact(model, number, "manifest.json"), sha256
+        registered = ports.catalog.version(model, version)
+        return registered.version, registered.manifest_key, registered.manifest_sha256
+
+    def _load(self, ports: Ports, model: str, version: int, manifest_key: str, sha256: str) -> Predictor:
+        self._connection = self._connection or connect()
+        artifact = load_artifact(
+            ports.artifacts.get(manifest_key),
+            sha256,
+            lambda name: ports.artifacts.get(keys.artifact(model, version, name)),
+        )
+        return Predictor(artifact, self._connection)
+
+
+def run(request: Request, ports: Ports, predictors: Predictors | None = None) -> Answer:
+    """Predict, and write the prediction log before answering: one object per request.
+
+    Parameters
+    ----------
+    predictors : Predictors or None
+        What is kept between requests; None keeps nothing.
+
+    Raises
+    ------
+    RequestError
+        An instance breaks the contract; ``field`` names the place.
+    NotFoundError
+        There is no such model, version or champion.
+    """
+    predictors = predictors or Predictors()
+    predictor = predictors.get(ports, request.model, request.version, request.at)
+    manifest = predictor.artifact.manifest
+    made = predictor.predict(request.instances, ports.online.read, request.at)
+    ids = write_predictions(
+        ports.artifacts, request.model, manifest.version, request.request_id, request.at, made, manifest.features
+    )
+    predictions = [
+        Prediction(prediction_id=prediction_id, value=value)
+        for prediction_id, value in zip(ids, made.values.tolist(), strict=True)
+    ]
+    return Answer(model=request.model, version=manifest.version, predictions=predictions)

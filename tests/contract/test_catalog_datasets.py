@@ -1,0 +1,118 @@
+"""What every catalog promises about snapshots and views."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from perennial.errors import NotFoundError
+from perennial.ports import Catalog
+from tests.records import a_snapshot, a_view
+
+SOURCE = "s3://raw/trips/june.csv"
+
+
+def ids(catalog: Catalog) -> tuple[list[str], int]:
+    snapshots, revision = catalog.snapshots("trips")
+    return [snapshot.snapshot_id for snapshot in snapshots], revision
+
+
+def test_a_dataset_begins_empty_at_revision_zero(catalog: Catalog) -> None:
+    assert catalog.snapshots("trips") == ([], 0)
+
+
+def test_a_published_snapshot_is_visible_and_raises_the_revision(catalog: Catalog) -> None:
+    snapshot = a_snapshot("s1")
+    assert catalog.publish_snapshot(snapshot) == (snapshot, True)
+    assert catalog.snapshots("trips") == ([snapshot], 1)
+    assert catalog.snapshots("other") == ([], 0)
+
+
+def test_a_step_that_publishes_again_finds_the_outcome_of_the_first_time(catalog: Catalog) -> None:
+    first = catalog.publish_snapshot(a_snapshot("s1"))
+    assert catalog.publish_snapshot(a_snapshot("s1")) == first
+    assert ids(catalog) == (["s1"], 1)
+
+
+def test_the_same_upload_in_another_run_changes_nothing(catalog: Catalog) -> None:
+    first, _ = catalog.publish_snapshot(a_snapshot("s1"))
+    assert catalog.publish_snapshot(a_snapshot("s1", run_id="second-run")) == (first, False)
+    assert catalog.publish_snapshot(a_snapshot("s1", run_id="third-run", source_version="v2")) == (first, False)
+    assert ids(catalog) == (["s1"], 1)
+
+
+def test_other_content_of_the_same_source_supersedes_the_older(catalog: Catalog) -> None:
+    catalog.publish_snapshot(a_snapshot("old", source=SOURCE))
+    assert catalog.publish_snapshot(a_snapshot("new", source=SOURCE, source_version="v2"))[1]
+    assert ids(catalog) == (["new"], 2)
+
+
+def test_a_late_repetition_of_a_superseded_upload_does_not_bring_it_back(catalog: Catalog) -> None:
+    catalog.publish_snapshot(a_snapshot("old", source=SOURCE))
+    catalog.publish_snapshot(a_snapshot("new", source=SOURCE, source_version="v2"))
+    catalog.publish_snapshot(a_snapshot("old", source=SOURCE, run_id="a repeated event"))
+    assert ids(catalog) == (["new"], 2)
+
+
+def test_uploading_the_older_content_once_more_brings_it_back(catalog: Catalog) -> None:
+    catalog.publish_snapshot(a_snapshot("old", source=SOURCE))
+    catalog.publish_snapshot(a_snapshot("new", source=SOURCE, source_version="v2"))
+    back = a_snapshot("old", source=SOURCE, source_version="v3", run_id="third-run")
+    assert catalog.publish_snapshot(back) == (back, True)
+    assert catalog.snapshots("trips") == ([back], 3)
+
+
+def test_the_same_content_under_two_sources_is_one_snapshot_while_either_has_it(catalog: Catalog) -> None:
+    catalog.publish_snapshot(a_snapshot("twin", source="s3://raw/trips/a.csv"))
+    _, published = catalog.publish_snapshot(a_snapshot("twin", source="s3://raw/trips/b.csv", run_id="second-run"))
+    assert not published
+    assert ids(catalog) == (["twin"], 1)
+    catalog.publish_snapshot(
+        a_snapshot("other", source="s3://raw/trips/a.csv", source_version="v2", min_event_time=datetime(2019, 2, 1))
+    )
+    assert ids(catalog) == (["twin", "other"], 2)
+    catalog.publish_snapshot(a_snapshot("third", source="s3://raw/trips/b.csv", source_version="v2"))
+    assert ids(catalog) == (["third", "other"], 3)
+
+
+def test_a_source_that_turns_into_the_content_of_another_leaves_its_own_behind(catalog: Catalog) -> None:
+    catalog.publish_snapshot(a_snapshot("one", source="s3://raw/trips/a.csv"))
+    catalog.publish_snapshot(a_snapshot("two", source="s3://raw/trips/b.csv"))
+    _, published = catalog.publish_snapshot(
+        a_snapshot("one", source="s3://raw/trips/b.csv", source_version="v2", run_id="third-run")
+    )
+    assert published
+    assert ids(catalog) == (["one"], 3)
+
+
+def test_snapshots_come_oldest_event_time_first_and_empty_ones_last(catalog: Catalog) -> None:
+    catalog.publish_snapshot(a_snapshot("none", min_event_time=None, max_event_time=None, rows=0))
+    catalog.publish_snapshot(a_snapshot("march", min_event_time=datetime(2019, 3, 1)))
+    catalog.publish_snapshot(a_snapshot("january", min_event_time=datetime(2019, 1, 1)))
+    assert ids(catalog) == (["january", "march", "none"], 3)
+
+
+def test_a_later_revision_of_a_view_replaces_an_earlier_one(catalog: Catalog) -> None:
+    assert catalog.publish_view(a_view(2))
+    assert catalog.publish_view(a_view(10))
+    assert catalog.view("zone_stats", "f" * 64) == a_view(10)
+
+
+def test_an_earlier_revision_of_a_view_does_not_replace_a_later_one(catalog: Catalog) -> None:
+    catalog.publish_view(a_view(10))
+    assert not catalog.publish_view(a_view(9))
+    assert catalog.view("zone_stats", "f" * 64) == a_view(10)
+
+
+def test_publishing_a_view_again_succeeds(catalog: Catalog) -> None:
+    assert catalog.publish_view(a_view(1))
+    assert catalog.publish_view(a_view(1))
+
+
+def test_versions_of_a_view_stand_beside_each_other(catalog: Catalog) -> None:
+    catalog.publish_view(a_view(5))
+    catalog.publish_view(a_view(1, version="e" * 64))
+    assert catalog.view("zone_stats", "e" * 64).revision == 1
+    with pytest.raises(NotFoundError, match="zone_stats"):
+        catalog.view("zone_stats", "d" * 64)

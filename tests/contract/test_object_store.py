@@ -1,0 +1,74 @@
+"""What every object store promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import boto3
+import pytest
+
+from perennial.aws.objects import S3ObjectStore
+from perennial.errors import NotFoundError
+from perennial.fakes import FakeObjectStore
+from perennial.ports import ObjectStore
+from tests.tables import RAW
+
+
+def test_what_is_put_is_got(object_store: ObjectStore) -> None:
+    object_store.put("a/b", b"\x00\xff", "application/json")
+    assert object_store.get("a/b") == b"\x00\xff"
+
+
+def test_a_second_write_replaces_the_first(object_store: ObjectStore) -> None:
+    object_store.put("a", b"1")
+    object_store.put("a", b"2")
+    assert object_store.get("a") == b"2"
+
+
+def test_a_missing_object_is_not_found(object_store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"s3://raw-uploads/nowhere"):
+        object_store.get("nowhere")
+    with pytest.raises(NotFoundError, match=r"s3://raw-uploads/nowhere"):
+        object_store.download("nowhere", tmp_path / "file")
+    assert not object_store.exists("nowhere")
+    assert object_store.keys("nowhere") == []
+
+
+def test_files_travel_both_ways(object_store: ObjectStore, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40_000  # 10 MB: more than one part
+    (tmp_path / "from").write_bytes(content)
+    object_store.upload(tmp_path / "from", "big")
+    object_store.download("big", tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == content
+    assert object_store.exists("big")
+
+
+def test_keys_come_in_the_order_of_their_bytes_and_by_prefix_only(object_store: ObjectStore) -> None:
+    for key in ("p/b", "p/a/1", "q", "p/é", "p/Z", "p"):
+        object_store.put(key, b"")
+    assert object_store.keys("p/") == ["p/Z", "p/a/1", "p/b", "p/é"]
+    assert object_store.keys("p") == ["p", "p/Z", "p/a/1", "p/b", "p/é"]
+    assert object_store.keys("") == ["p", "p/Z", "p/a/1", "p/b", "p/é", "q"]
+
+
+def test_keys_are_listed_beyond_the_first_thousand(object_store: ObjectStore) -> None:
+    for number in range(1001):
+        object_store.put(f"many/{number:05d}", b"")
+    assert object_store.keys("many/") == [f"many/{number:05d}" for number in range(1001)]
+
+
+def test_an_older_version_can_be_downloaded(object_store: ObjectStore, tmp_path: Path) -> None:
+    object_store.put("a", b"older")
+    version = latest_version(object_store, "a")
+    object_store.put("a", b"newer")
+    object_store.download("a", tmp_path / "file", version)
+    assert (tmp_path / "file").read_bytes() == b"older"
+    with pytest.raises(NotFoundError, match="version"):
+        object_store.download("a", tmp_path / "file", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+
+
+def latest_version(store: ObjectStore, key: str) -> str:
+    if isinstance(store, FakeObjectStore):
+        return store.latest_version(key)
+    assert isinstance(store, S3ObjectStore)
+    return str(boto3.client("s3").head_object(Bucket=RAW, Key=key)["VersionId"])

@@ -1,0 +1,48 @@
+"""docs/your-own-data.md, command by command: a model of somebody else's, in TOML and SQL only."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from pathlib import Path
+
+from infra.local.cloud import LocalCloud
+from tests.e2e.test_demo import Shell
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "your-own-data.md"
+
+
+def test_the_page_shows_the_files_that_it_names() -> None:
+    shown = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+    assert len(shown) == 4
+    for name, content in shown:
+        assert content == (PAGE.parent / name).read_text()
+
+
+def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
+    [block] = re.findall(r"```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    commands = [shlex.split(line.removeprefix("uv run perennial ")) for line in block.splitlines()]
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    shell = Shell(tmp_path)
+    try:
+        for command in commands[:-1]:
+            shell.json(*command)
+        deadline = time.monotonic() + 120
+        while not any(model["champion"] for model in shell.json("models")) and time.monotonic() < deadline:
+            time.sleep(1)
+        answers = shell.json(*commands[-1])
+        [run] = shell.json("runs", "--kind", "train")
+        down = shell.json("down")
+    finally:
+        LocalCloud(tmp_path / ".perennial").stop()
+
+    assert run["trigger"]["kind"] == "data"
+    # The made-up rents are area × 16 + 60 in the south with a balcony and area × 11 in the north, ± 40.
+    assert [answer["version"] for answer in answers] == [1, 1]
+    assert abs(answers[0]["value"] - (72.5 * 16 + 60)) < 100
+    assert abs(answers[1]["value"] - 40 * 11) < 100
+    assert down == {"stopped": True}
+    assert not (tmp_path / ".perennial").exists()

@@ -1,0 +1,131 @@
+"""Records that tests start from; each differs from the example only where a test says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from perennial.records import (
+    Assessment,
+    ModelVersion,
+    Run,
+    Snapshot,
+    StepRecord,
+    TrainingSet,
+    Trigger,
+    Verdict,
+    ViewVersion,
+)
+
+AT = datetime(2019, 3, 1, tzinfo=UTC)
+"""The moment at which the examples happen."""
+
+
+def a_run(run_id: str = "run-1", **changes: Any) -> Run:
+    """Return a running ingest run."""
+    example: dict[str, Any] = {
+        "run_id": run_id,
+        "kind": "ingest",
+        "subject": "trips",
+        "status": "running",
+        "trigger": Trigger(kind="upload", source="s3://raw/trips/2019-01.csv"),
+        "started_at": AT,
+    }
+    return Run(**{**example, **changes})
+
+
+def a_step(step: str = "ingest", run_id: str = "run-1", **changes: Any) -> StepRecord:
+    """Return the record of a step that is running."""
+    example: dict[str, Any] = {"run_id": run_id, "step": step, "status": "running", "started_at": AT}
+    return StepRecord(**{**example, **changes})
+
+
+def a_snapshot(snapshot_id: str = "s1", **changes: Any) -> Snapshot:
+    """Return a snapshot of the file that bears its id."""
+    example: dict[str, Any] = {
+        "snapshot_id": snapshot_id,
+        "dataset": "trips",
+        "source": f"s3://raw/trips/{snapshot_id}.csv",
+        "source_version": "v1",
+        "source_sha256": f"sha-of-{snapshot_id}",
+        "contract": "c" * 64,
+        "key": f"snapshots/trips/{snapshot_id}.parquet",
+        "sha256": "a" * 64,
+        "rows": 10,
+        "rejected": 0,
+        "min_event_time": datetime(2019, 1, 1),  # noqa: DTZ001 - event times of a dataset bear no zone
+        "max_event_time": datetime(2019, 1, 31),  # noqa: DTZ001
+        "run_id": f"ingest-{snapshot_id}",
+        "created_at": AT,
+    }
+    return Snapshot(**{**example, **changes})
+
+
+def a_view(revision: int = 1, **changes: Any) -> ViewVersion:
+    """Return the offline table of a stored view."""
+    example: dict[str, Any] = {
+        "view": "zone_stats",
+        "version": "f" * 64,
+        "revision": revision,
+        "key": f"features/zone_stats/{revision}.parquet",
+        "sha256": "b" * 64,
+        "rows": 3,
+        "snapshots": ("s1",),
+        "created_at": AT,
+    }
+    return ViewVersion(**{**example, **changes})
+
+
+def a_version(version: int = 1, model: str = "fare", **changes: Any) -> ModelVersion:
+    """Return a version whose gate said yes."""
+    training_set = TrainingSet(
+        training_set_id="t1",
+        train_key="training-sets/fare/train-1.parquet",
+        holdout_key="training-sets/fare/holdout-1.parquet",
+        features=("trip_context__distance",),
+        split_at=AT,
+        rows_train=100,
+        rows_holdout=20,
+        snapshots=("s1",),
+        views={},
+        sha256={},
+    )
+    verdict = Verdict(
+        candidate="ridge",
+        passed=True,
+        ratings=(),
+        metrics={"mae": 1.5},
+        candidates={"ridge": {"mae": 1.5}},
+        report_key="reports/evaluation/fare/run.json",
+    )
+    example: dict[str, Any] = {
+        "model": model,
+        "version": version,
+        "stage": "candidate",
+        "manifest_key": f"models/{model}/{version}/manifest.json",
+        "manifest_sha256": f"{version:064d}",
+        "metrics": {"mae": 1.5},
+        "verdict": verdict,
+        "training_set": training_set,
+        "run_id": f"train-{version}",
+        "trigger": Trigger(kind="person", source="arn:aws:iam::000000000000:user/ada"),
+        "created_at": AT,
+    }
+    return ModelVersion(**{**example, **changes})
+
+
+def an_assessment(**changes: Any) -> Assessment:
+    """Return a finding of the monitor."""
+    example: dict[str, Any] = {
+        "model": "fare",
+        "version": 1,
+        "at": AT,
+        "rows": 1000,
+        "labelled": 0,
+        "feature_drift": 0.1,
+        "drifted_feature": "trip_context__distance",
+        "prediction_drift": 0.2,
+        "performance": None,
+        "performance_ratio": None,
+    }
+    return Assessment(**{**example, **changes})

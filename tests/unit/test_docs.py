@@ -1,0 +1,58 @@
+"""The documentation names what there is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+from infra.cli import app
+from perennial.definitions import Candidate, Column, Dataset, FeatureView, Gate, Model, Monitor, Retrain, Split
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every `perennial …` command of a console block, with the page that it stands on."""
+    for page in PAGES:
+        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in block.splitlines():
+                if "perennial " in line:
+                    yield page.name, shlex.split(line.partition("perennial ")[2])
+
+
+@pytest.mark.parametrize(("page", "arguments"), list(commands()))
+def test_a_command_that_a_page_shows_is_one_that_the_cli_takes(page: str, arguments: list[str]) -> None:
+    group = typer.main.get_command(app)
+    name, *rest = arguments
+    command = group.commands[name]  # type: ignore[attr-defined]
+    command.make_context(name, rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("kind", [Column, Dataset, FeatureView, Gate, Model, Monitor, Retrain, Split, Candidate])
+def test_the_reference_names_every_key_of_a_definition(kind: type[BaseModel]) -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text()
+    known = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", reference))))
+
+    # A view's name is its file's, and its SQL is what stands below the header.
+    assert set(kind.model_fields) - {"name", "sql"} <= known
+
+
+def test_the_reference_names_every_command() -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text()
+    group = typer.main.get_command(app)
+
+    assert [name for name in group.commands if f"`perennial {name}" not in reference] == []  # type: ignore[attr-defined]
