@@ -1,19 +1,22 @@
 """Assess champions: the Lambda handler of the log's queue (SQS) and of the schedule."""
 
-from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from perennial.aws.handler import step_handler
-from perennial.aws.queue import models_of
+from perennial.aws.queue import messages_by_model
+from perennial.errors import PerennialError
 from perennial.ports import ObjectStore, Ports
 from perennial.steps import monitor
 from perennial.steps.log_window import LogReader
 
 
-@cache
+_kept: WeakKeyDictionary[ObjectStore, LogReader] = WeakKeyDictionary()
+
+
 def reader(artifacts: ObjectStore) -> LogReader:
     """Return what is kept between invocations: the log objects of the latest window."""
-    return LogReader(artifacts)
+    return _kept.setdefault(artifacts, LogReader(artifacts))
 
 
 def run(request: monitor.Request, ports: Ports) -> monitor.Findings:
@@ -25,6 +28,14 @@ assess = step_handler(monitor.Request, run)
 
 
 def handler(event: dict[str, Any], context: object, ports: Ports | None = None) -> dict[str, Any]:
-    """Assess the models that the event is about; each once, however many notifications it holds."""
-    findings = [assess({"model": model}, context, ports) for model in models_of(event)]
-    return {"assessed": {model: found for finding in findings for model, found in finding["assessed"].items()}}
+    """Assess each model of the event once; the messages of one that fails, and no others, stay in the queue."""
+    assessed: dict[str, Any] = {}
+    failures: list[dict[str, str]] = []
+    for model, messages in messages_by_model(event).items():
+        try:
+            assessed |= assess({"model": model}, context, ports)["assessed"]
+        except PerennialError:
+            if not messages:
+                raise
+            failures += [{"itemIdentifier": message} for message in messages]
+    return {"assessed": assessed, "batchItemFailures": failures}

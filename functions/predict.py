@@ -2,7 +2,7 @@
 
 import os
 from datetime import timedelta
-from functools import cache
+from weakref import WeakKeyDictionary
 
 from perennial.aws.api import Call, api_handler
 from perennial.ports import Catalog, Ports
@@ -12,10 +12,14 @@ from perennial.settings import Settings
 from perennial.steps import predict
 
 
-@cache
-def predictors(_: Catalog) -> predict.Predictors:
+_kept: WeakKeyDictionary[Catalog, predict.Predictors] = WeakKeyDictionary()
+
+
+def predictors(catalog: Catalog) -> predict.Predictors:
     """Return what is kept between invocations: versions for good, pointers for as long as the settings say."""
-    return predict.Predictors(timedelta(seconds=Settings.from_env().pointer_ttl_seconds))
+    if catalog not in _kept:
+        _kept[catalog] = predict.Predictors(timedelta(seconds=Settings.from_env().pointer_ttl_seconds))
+    return _kept[catalog]
 
 
 def answer(call: Call, ports: Ports) -> predict.Answer:

@@ -13,18 +13,10 @@ from perennial import keys
 
 METRICS_NAMESPACE = "Perennial"
 
-_CATALOG_READ = ("dynamodb:GetItem", "dynamodb:Query")
-_CATALOG_WRITE = (
-    *_CATALOG_READ,
-    "dynamodb:ConditionCheckItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-)
-_ONLINE = {
-    "read": ("dynamodb:BatchGetItem", "dynamodb:GetItem"),
-    "write": ("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
-}
+_READ = ("dynamodb:GetItem", "dynamodb:Query")
+_WRITE = (*_READ, "dynamodb:ConditionCheckItem", "dynamodb:PutItem")
+_CATALOG = {"read": _READ, "write": _WRITE, "lock": (*_WRITE, "dynamodb:DeleteItem")}
+_ONLINE = {"read": ("dynamodb:BatchGetItem",), "write": ("dynamodb:PutItem",)}
 
 
 @dataclass(frozen=True)
@@ -37,10 +29,12 @@ class Access:
     """Key patterns of the artifacts bucket that it reads."""
     writes: tuple[str, ...] = ()
     """Key patterns of the artifacts bucket that it writes."""
-    catalog: Literal["read", "write"] = "write"
-    """What it does with the catalog."""
+    catalog: Literal["read", "write", "lock"] | None = None
+    """What it does with the catalog; ``lock``: writes, and gives claims back."""
     partitions: tuple[str, ...] = ()
     """Patterns of the catalog partitions that it is kept to; none means all."""
+    lists_runs: bool = False
+    """Whether it looks for runs in the order of their start."""
     online: Literal["read", "write"] | None = None
     """What it does with the online feature store."""
     metrics: bool = False
@@ -73,15 +67,15 @@ class Access:
 
     def _tables(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
         table = storage.catalog.table_arn
-        actions = _CATALOG_WRITE if self.catalog == "write" else _CATALOG_READ
-        if self.partitions:
+        if self.catalog and self.partitions:
             yield iam.PolicyStatement(
-                actions=list(actions),
+                actions=list(_CATALOG[self.catalog]),
                 resources=[table],
                 conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(self.partitions)}},
             )
-        else:
-            yield _allow(actions, table)
+        elif self.catalog:
+            yield _allow(_CATALOG[self.catalog], table)
+        if self.lists_runs:
             yield _allow(("dynamodb:Query",), f"{table}/index/{keys.BY_TIME}")
         if self.online:
             yield _allow(_ONLINE[self.online], storage.online.table_arn)

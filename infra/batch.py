@@ -60,7 +60,9 @@ class Batch(Construct):
             replace_compute_environment=False,
         )
         self.queue = batch.JobQueue(
-            self, "Queue", compute_environments=[batch.OrderedComputeEnvironment(compute_environment=environment, order=1)]
+            self,
+            "Queue",
+            compute_environments=[batch.OrderedComputeEnvironment(compute_environment=environment, order=1)],
         )
         role = iam.Role(
             self,

@@ -11,7 +11,6 @@ from pathlib import Path
 from aws_cdk import IgnoreMode, Stack
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra import layer
@@ -63,7 +62,11 @@ class Code(Construct):
             ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
             shutil.copytree(LIBRARY, context / "perennial", ignore=ignored)
             shutil.copytree(self._folder, context / PACKAGE, ignore=ignored)
-            for path in (FUNCTIONS / "Dockerfile", FUNCTIONS / "batch.py", ROOT / "layers" / "training" / "requirements.txt"):
+            for path in (
+                FUNCTIONS / "Dockerfile",
+                FUNCTIONS / "batch.py",
+                ROOT / "layers" / "training" / "requirements.txt",
+            ):
                 shutil.copyfile(path, context / path.name)
             return ecr_assets.DockerImageAsset(
                 self,
@@ -80,16 +83,25 @@ class Code(Construct):
 
     def _definitions(self, definitions: Path) -> lambda_.LayerVersion:
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(definitions, Path(folder) / "python" / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                definitions, Path(folder) / "python" / PACKAGE, ignore=shutil.ignore_patterns("__pycache__")
+            )
             # The asset is copied into the assembly when the layer takes it, so the folder may go.
             return self._layer("Definitions", lambda_.Code.from_asset(folder, display_name="definitions layer"))
 
-    def _third_party(self, name: str) -> lambda_.LayerVersion:
+    def _third_party(self, name: str) -> lambda_.ILayerVersion:
         location = Stack.of(self).synthesizer.add_file_asset(
             source_hash=layer.fingerprint(name),
             # Run by the CDK CLI when it publishes the asset; prints the zip's path.
             executable=[sys.executable, layer.__file__, name],
             display_name=f"{name} layer",
         )
-        bucket = s3.Bucket.from_bucket_name(self, f"{name.capitalize()}Source", location.bucket_name)
-        return self._layer(name.capitalize(), lambda_.Code.from_bucket(bucket, location.object_key))
+        # Not lambda_.Code.from_bucket: it warns of keys whose content changes, and this key is the content's hash.
+        version = lambda_.CfnLayerVersion(
+            self,
+            name.capitalize(),
+            content=lambda_.CfnLayerVersion.ContentProperty(s3_bucket=location.bucket_name, s3_key=location.object_key),
+            compatible_runtimes=[RUNTIME.name],
+            compatible_architectures=[ARCHITECTURE.name],
+        )
+        return lambda_.LayerVersion.from_layer_version_arn(self, f"{name} layer", version.ref)

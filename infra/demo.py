@@ -147,7 +147,8 @@ class _Play:
 
     def _assessment(self, versions: Counter[str]) -> Assessment | None:
         """Wait until the monitor has seen all that was served and fed back; return its last word on what served."""
-        fed = datetime.now(UTC)
+        time.sleep(3)
+        fed = datetime.now(UTC)-CLOCK_SLACK
         wait_until(
             lambda: next((a for a in self.catalog.assessments(MODEL, 1) if a.at >= fed), None),
             PATIENCE_SECONDS,

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ _EVENT = re.compile(
 )
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b)(?:: .*)?$")
-_ANNOTATION = re.compile(r"^\[Error at (?P<path>\S+)\] (?P<text>.*)$")
+# ``ERROR the queue is not encrypted (Construct Annotations)``, and on the next line the construct's path
+_FINDING = re.compile(r"^ERROR (?P<text>.*?)(?: \([^()]*\))?$")
 
 
 class DeployError(RuntimeError):
@@ -184,7 +185,9 @@ def _cdk(
     variables = {
         **environment,
         # jsii, in the app, finds node on PATH.
-        "PATH": os.pathsep.join([str(node.parent), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join(
+            [str(node.parent), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+        ),
         "CDK_DISABLE_VERSION_CHECK": "1",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
     }
@@ -224,11 +227,11 @@ def _child(
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(_ENDING_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        with suppress(ProcessLookupError):  # nobody is left, unless the CLI was interrupted
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _follow(line: str, failures: list[str], report: Report) -> None:
@@ -251,9 +254,12 @@ def _reason(failures: Sequence[str], tail: Sequence[str]) -> str:
     causes = [failure for failure in failures if "cancelled" not in failure.lower()]
     if causes:
         return "; ".join(dict.fromkeys(causes))
-    found = [match for line in tail if (match := _ANNOTATION.match(line.strip()))]
-    if found:  # what the app, or a check in it, says about a construct
-        return "; ".join(f"{match['path']}: {match['text']}" for match in found)
+    # What the app, or a check in it, says about a construct.
+    found = [
+        f"{where.strip()}: {match['text']}" for line, where in pairwise(tail) if (match := _FINDING.match(line.strip()))
+    ]
+    if found:
+        return "; ".join(found)
     for line in reversed(tail):  # an exception of the app, as Python prints it
         if _PYTHON_ERROR.match(line.strip()):
             return line.strip()

@@ -69,7 +69,9 @@ class Functions(Construct):
         environment = settings.to_env()
         self._functions: dict[str, lambda_.Function] = {}
         for verb, shape in SHAPES.items():
-            group = log_group(self, f"{verb}_log", name=f"{logs_prefix(settings.deployment)}{verb}", stage=stage, key=storage.key)
+            group = log_group(
+                self, f"{verb}_log", name=f"{logs_prefix(settings.deployment)}{verb}", stage=stage, key=storage.key
+            )
             self._functions[verb] = lambda_.Function(
                 self,
                 verb,

@@ -24,7 +24,6 @@ PYTHON = "3.13"
 PLATFORM = "aarch64-manylinux_2_28"
 """Lambda's Python 3.13 runs on Amazon Linux 2023 with glibc 2.34, so wheels for 2.28 fit."""
 
-_CACHE = ROOT / ".perennial" / "layers"
 _FOLDERS = frozenset({"__pycache__", "include", "test", "tests"})
 _SUFFIXES = frozenset({".a", ".c", ".cpp", ".h", ".hpp", ".lib", ".pxd", ".pyc", ".pyi", ".pyx"})
 # Of a package's metadata, what says how it was installed, here and now, goes; METADATA and licences stay.
@@ -44,14 +43,15 @@ def fingerprint(name: str) -> str:
     return hashlib.sha256(requirements(name).read_bytes() + b"\0" + Path(__file__).read_bytes()).hexdigest()
 
 
-def build(name: str, cache: Path = _CACHE) -> Path:
-    """Return the zip of a layer, built unless it is in the cache.
+def build(name: str, cache: Path | None = None) -> Path:
+    """Return the zip of a layer, built unless it is in the cache (``~/.cache/perennial/layers`` by default).
 
     Raises
     ------
     subprocess.CalledProcessError
         The packages could not be installed; uv has said why.
     """
+    cache = cache or _cache()
     archive = cache / f"{name}-{fingerprint(name)[:16]}.zip"
     if archive.exists():
         return archive
@@ -68,7 +68,17 @@ def build(name: str, cache: Path = _CACHE) -> Path:
 
 def install(name: str, target: Path, *options: str) -> None:
     """Install a layer's packages, wheels with known hashes only, into a folder."""
-    command = ["pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
+    command = [
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--link-mode",
+        "copy",
+    ]
     _uv(*command, *options, "--target", str(target), "--requirements", str(requirements(name)))
 
 
@@ -80,7 +90,9 @@ def prune(packages: Path) -> None:
     for path in sorted(packages.rglob("*"), reverse=True):
         if path.is_dir() and path.name in _FOLDERS:
             shutil.rmtree(path)
-        elif path.is_file() and (path.suffix in _SUFFIXES or (path.name in _RECEIPTS and path.parent.suffix == ".dist-info")):
+        elif path.is_file() and (
+            path.suffix in _SUFFIXES or (path.name in _RECEIPTS and path.parent.suffix == ".dist-info")
+        ):
             path.unlink()
         elif path.name == ".lock":
             path.unlink()
@@ -101,7 +113,22 @@ def lock() -> None:
     for source in sorted((ROOT / "layers").glob("*/requirements.in")):
         options = ["--python-version", PYTHON, "--python-platform", PLATFORM, "--only-binary", ":all:"]
         quiet = ["--quiet", "--no-emit-index-url", "--no-annotate", "--no-header"]
-        _uv("pip", "compile", "--generate-hashes", *options, *quiet, source.name, "-o", "requirements.txt", folder=source.parent)
+        _uv(
+            "pip",
+            "compile",
+            "--generate-hashes",
+            *options,
+            *quiet,
+            source.name,
+            "-o",
+            "requirements.txt",
+            folder=source.parent,
+        )
+
+
+def _cache() -> Path:
+    # Outside the work tree, as a layer is good for every clone that pins the same.
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "perennial" / "layers"
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -29,7 +29,10 @@ class Failure(Construct):
         """
         super().__init__(scope, id)
         failed = sfn.Fail(
-            self, "failed", error_path=sfn.JsonPath.string_at("$.failure.Error"), cause_path=sfn.JsonPath.string_at("$.failure.Cause")
+            self,
+            "failed",
+            error_path=sfn.JsonPath.string_at("$.failure.Error"),
+            cause_path=sfn.JsonPath.string_at("$.failure.Cause"),
         )
         request = {
             "run_id": RUN_ID,
@@ -38,7 +41,9 @@ class Failure(Construct):
             "error": sfn.JsonPath.string_at("$.failure.Error"),
             "cause": sfn.JsonPath.string_at("$.failure.Cause"),
         }
-        self.chain = Step(self, "fail", on=function, request=request, fail=failed).chain.next(failed)
+        # What is shown in the end is the first error, also when recording it fails.
+        step = Step(self, "fail", on=function, request=request, fail=failed, error_path=sfn.JsonPath.DISCARD)
+        self.chain = step.chain.next(failed)
 
 
 class Machine(Construct):

@@ -27,7 +27,9 @@ from perennial.definitions import Model
 ATTEMPTS = 3
 
 
-def queue(scope: Construct, id: str, *, dead_letters: sqs.IQueue | None = None, visible_after: Duration | None = None) -> sqs.Queue:
+def queue(
+    scope: Construct, id: str, *, dead_letters: sqs.IQueue | None = None, visible_after: Duration | None = None
+) -> sqs.Queue:
     """Return an encrypted queue that takes TLS only and keeps messages for two weeks."""
     return sqs.Queue(
         scope,
@@ -78,7 +80,9 @@ class Monitoring(Construct):
             description=f"{deployment}: the monitor looks at every model once an hour",
             schedule=scheduler.ScheduleExpression.rate(Duration.hours(1)),
             target=scheduler_targets.LambdaInvoke(
-                function, input=scheduler.ScheduleTargetInput.from_object({"model": None}), dead_letter_queue=undelivered
+                function,
+                input=scheduler.ScheduleTargetInput.from_object({"model": None}),
+                dead_letter_queue=undelivered,
             ),
         )
 
@@ -120,26 +124,41 @@ class Monitoring(Construct):
                 self.failed.metric_approximate_number_of_messages_visible(period=minutes, statistic="Maximum"),
                 "the monitor failed three times: see its log and the queue Failed",
             ),
-            "predict-5xx": (api.metric_server_error(period=minutes, statistic="Sum"), "the API answered with a server error"),
+            "predict-5xx": (
+                api.metric_server_error(period=minutes, statistic="Sum"),
+                "the API answered with a server error",
+            ),
         }
         for verb, machine in machines.items():
-            metrics[f"{verb}-failed"] = (machine.metric_failed(period=minutes, statistic="Sum"), f"a run of {verb} failed")
+            metrics[f"{verb}-failed"] = (
+                machine.metric_failed(period=minutes, statistic="Sum"),
+                f"a run of {verb} failed",
+            )
         self.system_alarms = [
             _alarm(self, name, name=f"{self._deployment}-{name}", description=text, metric=metric, threshold=0)
             for name, (metric, text) in metrics.items()
         ]
 
     def dashboard(
-        self, models: Sequence[Model], alarms: Sequence[cloudwatch.Alarm], machines: Mapping[str, sfn.StateMachine], api: str
+        self,
+        models: Sequence[Model],
+        alarms: Sequence[cloudwatch.Alarm],
+        machines: Mapping[str, sfn.StateMachine],
+        api: str,
     ) -> None:
         """Add the deployment's dashboard."""
         region = Stack.of(self).region
         runs = [["AWS/States", f"Executions{end}", "StateMachineArn", machine.state_machine_arn, {"label": f"{verb} {end.lower()}"}]
                 for verb, machine in machines.items() for end in ("Succeeded", "Failed")]  # fmt: skip
-        latency = [["AWS/ApiGateway", "Latency", "ApiName", api, {"stat": stat, "label": stat}] for stat in ("p50", "p99")]
+        latency = [
+            ["AWS/ApiGateway", "Latency", "ApiName", api, {"stat": stat, "label": stat}] for stat in ("p50", "p99")
+        ]
         calls = [["AWS/ApiGateway", name, "ApiName", api] for name in ("Count", "4XXError", "5XXError")]
         widgets = [
-            *(_graph(f"{model.name}: drift and performance", self._figures(model), region, "Maximum") for model in models),
+            *(
+                _graph(f"{model.name}: drift and performance", self._figures(model), region, "Maximum")
+                for model in models
+            ),
             _graph("API: latency (ms)", latency, region, "p50"),
             _graph("API: calls and errors", calls, region, "Sum"),
             _graph("Runs", runs, region, "Sum"),
@@ -198,5 +217,12 @@ def _alarm(
 
 
 def _graph(title: str, metrics: list[list[Any]], region: str, statistic: str) -> dict[str, Any]:
-    properties = {"title": title, "metrics": metrics, "region": region, "stat": statistic, "period": 60, "view": "timeSeries"}
+    properties = {
+        "title": title,
+        "metrics": metrics,
+        "region": region,
+        "stat": statistic,
+        "period": 60,
+        "view": "timeSeries",
+    }
     return {"type": "metric", "width": 12, "height": 6, "properties": properties}

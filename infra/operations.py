@@ -53,7 +53,7 @@ def upload_file(
     catalog = deployment.ports.catalog
 
     def is_ours(run: Run) -> bool:
-        return run.trigger.source.endswith(f"/{key}") and run.inputs.get("version_id") == answer.get("VersionId")
+        return run.trigger.source.endswith(f"/{key}") and run.inputs.get("version") == answer.get("VersionId")
 
     run = wait_until(
         lambda: find_run(catalog, "ingest", dataset, since, is_ours), START_SECONDS, f"the run of the upload {key}"
@@ -65,9 +65,6 @@ def start_training(
     deployment: Deployment, model: str, reason: str, seconds: float | None, on_step: OnStep
 ) -> Run | dict[str, str]:
     """Start the training state machine for a person; returns its run, or only its id if ``seconds`` is None."""
-    known = deployment.outputs["Models"].split(",")
-    if model not in known:
-        raise NotFoundError(f"no model {model!r} is deployed; there is {', '.join(known)}")
     run_id = str(uuid.uuid4())
     trigger = Trigger(kind="person", source=deployment.person, reason=reason)
     deployment.client("stepfunctions").start_execution(
@@ -236,7 +233,7 @@ def read_logs(
 ) -> list[dict[str, Any]]:
     """Return log events of the deployment since a moment, oldest first: at, group, message."""
     client = deployment.client("logs")
-    prefix = deployment.outputs["LogGroupPrefix"]
+    prefix = deployment.outputs["LogGroups"]
     lines: list[dict[str, Any]] = []
     for group in _pages(client, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
         short = group["logGroupName"].removeprefix(prefix).strip("/")

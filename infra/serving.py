@@ -52,6 +52,7 @@ class Serving(Construct):
             deploy_options=self._options(stage, deployment, key),
             default_method_options=apigateway.MethodOptions(authorization_type=apigateway.AuthorizationType.IAM),
         )
+        self.api.node.try_remove_child("Endpoint")  # an output under a generated name; the stack gives its own
         model = self.api.root.add_resource("models").add_resource("{model}")
         predict = _proxy(functions["predict"])
         model.add_resource("predict").add_method("POST", predict)

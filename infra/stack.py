@@ -25,33 +25,28 @@ from infra.train import Train
 from perennial.definition_files import Definitions
 from perennial.settings import Settings
 
+_MODELS = ("MODELS", "MODEL#*")
+"""Patterns of the catalog's partitions about models (see ``perennial.keys``)."""
+
 ACCESS: dict[str, Access] = {
-    "ingest": Access(
-        uploads=True,
-        reads=("snapshots/*", "quarantine/*", "reports/ingest/*"),
-        writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
-    ),
-    "features": Access(reads=("snapshots/*", "features/*"), writes=("features/*",), online="write"),
-    "admit": Access(),
-    "training_set": Access(reads=("snapshots/*", "features/*", "training-sets/*"), writes=("training-sets/*",)),
-    "train": Access(reads=("training-sets/*", "candidates/*"), writes=("candidates/*",)),
+    "ingest": Access(uploads=True, writes=("snapshots/*", "quarantine/*", "reports/ingest/*"), catalog="write"),
+    "features": Access(reads=("snapshots/*", "features/*"), writes=("features/*",), catalog="write", online="write"),
+    "admit": Access(catalog="lock", lists_runs=True),
+    "training_set": Access(reads=("snapshots/*", "features/*"), writes=("training-sets/*",), catalog="write"),
+    "train": Access(reads=("training-sets/*",), writes=("candidates/*",), catalog="write"),
     "evaluate": Access(
-        reads=("training-sets/*", "candidates/*", "models/*", "reports/evaluation/*"), writes=("reports/evaluation/*",)
+        reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
     ),
-    "register": Access(
-        reads=("training-sets/*", "candidates/*", "models/*", "reports/evaluation/*"), writes=("models/*",)
-    ),
-    "smoke": Access(reads=("models/*",), online="read"),
-    "promote": Access(reads=("models/*",)),
-    "fail": Access(),
+    "register": Access(reads=("candidates/*",), writes=("models/*",), catalog="lock"),
+    "smoke": Access(reads=("models/*",), catalog="write"),
+    "promote": Access(catalog="write"),
+    "fail": Access(catalog="lock"),
     "predict": Access(
-        reads=("models/*",), writes=("predictions/*",), catalog="read", partitions=("MODELS", "MODEL#*"), online="read"
+        reads=("models/*",), writes=("predictions/*",), catalog="read", partitions=_MODELS, online="read"
     ),
-    "feedback": Access(
-        reads=("predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=("MODELS", "MODEL#*")
-    ),
+    "feedback": Access(reads=("predictions/*", "labels/*"), writes=("labels/*",)),
     "monitor": Access(
-        reads=("models/*", "predictions/*", "labels/*"), partitions=("MODELS", "MODEL#*"), metrics=True
+        reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),
 }
 """What each step may touch; ``train`` is the Batch job, every other one a function."""
@@ -102,11 +97,22 @@ class Perennial(Stack):
             statements=statements["train"],
             key=storage.key,
         )
-        common = {"stage": stage, "deployment": name, "functions": functions}
-        ingest = Ingest(self, "Ingest", **common, storage=storage, undelivered=undelivered).machine
-        deploy = Delivery(self, "Delivery", **common, key=storage.key).machine
-        train = Train(self, "Train", **common, batch=batch, deploy=deploy, undelivered=undelivered, key=storage.key)
-        serving = Serving(self, "Serving", **common, key=storage.key)
+        ingest = Ingest(
+            self, "Ingest", stage=stage, deployment=name, functions=functions, storage=storage, undelivered=undelivered
+        ).machine
+        deploy = Delivery(self, "Delivery", stage=stage, deployment=name, functions=functions, key=storage.key).machine
+        train = Train(
+            self,
+            "Train",
+            stage=stage,
+            deployment=name,
+            functions=functions,
+            batch=batch,
+            deploy=deploy,
+            undelivered=undelivered,
+            key=storage.key,
+        )
+        serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
         monitoring = Monitoring(
             self,
             "Monitoring",

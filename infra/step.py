@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -24,6 +24,8 @@ LAMBDA_TRANSIENT = (
     "Lambda.AWSLambdaException",
 )
 BATCH_TRANSIENT = ("Batch.TooManyRequestsException", "Batch.ServerException", "Batch.SdkClientException")
+JOB_SECONDS = 4 * 3600
+"""Longest time for a job with all its attempts."""
 _GRACE_SECONDS = 30
 
 
@@ -38,6 +40,7 @@ class Step(Construct):
         on: lambda_.Function | Batch,
         fail: sfn.IChainable,
         request: Mapping[str, Any] | None = None,
+        error_path: str = "$.failure",
     ) -> None:
         """Add the state ``id``.
 
@@ -46,18 +49,20 @@ class Step(Construct):
         on : Function or Batch
             What runs the step. A function's answer is found at ``$.<id>.output``; a job gives none.
         fail : IChainable
-            Where any error leads; the error is found at ``$.failure``.
+            Where any error leads.
         request : mapping or None
             The step's request; values may be paths of the state's input. None: the state's whole input is the request.
+        error_path : str
+            Where the error is found then.
         """
         super().__init__(scope, f"{id} step")
         if isinstance(on, Batch):
             job = self._job(id, on, "$" if request is None else "$.request")
-            resilient(job, transient=BATCH_TRANSIENT, fail=fail)
+            resilient(job, transient=BATCH_TRANSIENT, fail=fail, error_path=error_path)
             self.chain = sfn.Chain.start(job) if request is None else self._prepared(id, request).next(job)
         else:
             invocation = self._invocation(id, on, request)
-            resilient(invocation, transient=LAMBDA_TRANSIENT, fail=fail)
+            resilient(invocation, transient=LAMBDA_TRANSIENT, fail=fail, error_path=error_path)
             self.chain = sfn.Chain.start(invocation)
 
     def _invocation(self, id: str, function: lambda_.Function, request: Mapping[str, Any] | None) -> tasks.LambdaInvoke:
@@ -77,23 +82,32 @@ class Step(Construct):
     def _prepared(self, id: str, request: Mapping[str, Any]) -> sfn.Pass:
         return sfn.Pass(self, f"{id} request", parameters=dict(request), result_path="$.request")
 
-    def _job(self, id: str, batch: Batch, path: str) -> tasks.BatchSubmitJob:
-        # A job's parameters are texts, so the state machine writes the request as one.
-        text = sfn.JsonPath.json_to_string(sfn.JsonPath.object_at(path))
-        return tasks.BatchSubmitJob(
-            self,
-            id,
-            job_name=id,
-            job_definition_arn=batch.job.job_definition_arn,
-            job_queue_arn=batch.queue.job_queue_arn,
-            payload=sfn.TaskInput.from_object({"step": id, "input": text}),
-            result_path=sfn.JsonPath.DISCARD,
-            # Every attempt has its own limit in the job definition; this one also bounds the wait for capacity.
-            task_timeout=sfn.Timeout.duration(Duration.hours(4)),
-        )
+    def _job(self, id: str, batch: Batch, path: str) -> sfn.CustomState:
+        # Not tasks.BatchSubmitJob: it turns the state's timeout into the timeout of each attempt.
+        state = {
+            "Type": "Task",
+            "Resource": f"arn:{Aws.PARTITION}:states:::batch:submitJob.sync",
+            "Parameters": {
+                "JobName": id,
+                "JobDefinition": batch.job.job_definition_arn,
+                "JobQueue": batch.queue.job_queue_arn,
+                # A job's parameters are texts, so the state machine writes the request as one.
+                "Parameters": {"step": id, "input.$": f"States.JsonToString({path})"},
+            },
+            "ResultPath": None,
+            # All attempts, each with its own limit in the job definition, and the wait for capacity.
+            "TimeoutSeconds": JOB_SECONDS,
+        }
+        return sfn.CustomState(self, id, state_json=state)
 
 
-def resilient(state: sfn.TaskStateBase, *, transient: Sequence[str], fail: sfn.IChainable) -> None:
+def resilient(
+    state: sfn.TaskStateBase | sfn.CustomState,
+    *,
+    transient: Sequence[str],
+    fail: sfn.IChainable,
+    error_path: str = "$.failure",
+) -> None:
     """Repeat a task on transient errors, spread over time, and lead every other error to ``fail``."""
     state.add_retry(
         errors=list(transient),
@@ -103,4 +117,4 @@ def resilient(state: sfn.TaskStateBase, *, transient: Sequence[str], fail: sfn.I
         max_delay=Duration.seconds(60),
         jitter_strategy=sfn.JitterType.FULL,
     )
-    state.add_catch(fail, errors=["States.ALL"], result_path="$.failure")
+    state.add_catch(fail, errors=["States.ALL"], result_path=error_path)

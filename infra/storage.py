@@ -27,7 +27,9 @@ class Storage(Construct):
         self.key = self._key() if stage.customer_key else None
         self.raw = self._bucket("Raw", versioned=True)
         self.artifacts = self._bucket("Artifacts", versioned=stage.version_artifacts)
-        self.catalog = self._table("Catalog", sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING))
+        self.catalog = self._table(
+            "Catalog", sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING)
+        )
         self.catalog.add_global_secondary_index(
             index_name=keys.BY_TIME,
             partition_key=dynamodb.Attribute(name="gsi1pk", type=dynamodb.AttributeType.STRING),

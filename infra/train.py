@@ -73,7 +73,9 @@ class Train(Construct):
             .next(step("register"))
             .next(passed)
         )
-        admitted = sfn.Choice(self, "admitted").when(sfn.Condition.boolean_equals("$.admit.output.admitted", True), work)
+        admitted = sfn.Choice(self, "admitted").when(
+            sfn.Condition.boolean_equals("$.admit.output.admitted", True), work
+        )
         admitted.otherwise(sfn.Succeed(self, "refused"))
         self.machine = Machine(
             self,

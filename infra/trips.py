@@ -35,12 +35,15 @@ class Trip:
 
 
 def read_trips(path: Path, dataset: Dataset, model: Model) -> list[Trip]:
-    """Return the valid trips of a month's file, in the file's order."""
+    """Return the valid trips of a month's file, in the order in which they begin."""
     with tempfile.TemporaryDirectory() as folder:
         good = Path(folder) / "good.parquet"
         validate_csv(path, dataset, good, Path(folder) / "bad.jsonl")
         columns = ", ".join(KNOWN_AT_START)
-        query = f"SELECT {columns}, CAST({model.target} AS DOUBLE) FROM read_parquet(?) WHERE {model.filter}"
+        query = (
+            f"SELECT {columns}, CAST({model.target} AS DOUBLE) FROM read_parquet(?) "
+            f"WHERE {model.filter} ORDER BY {dataset.event_time}"
+        )
         with duckdb.connect() as connection:
             rows = connection.execute(query, [str(good)]).fetchall()
     return [Trip(dict(zip(KNOWN_AT_START, map(_json, row[:-1]), strict=True)), row[-1]) for row in rows]

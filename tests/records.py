@@ -53,8 +53,8 @@ def a_snapshot(snapshot_id: str = "s1", **changes: Any) -> Snapshot:
         "sha256": "a" * 64,
         "rows": 10,
         "rejected": 0,
-        "min_event_time": datetime(2019, 1, 1),  # noqa: DTZ001 - event times of a dataset bear no zone
-        "max_event_time": datetime(2019, 1, 31),  # noqa: DTZ001
+        "min_event_time": datetime(2019, 1, 1),
+        "max_event_time": datetime(2019, 1, 31),
         "run_id": f"ingest-{snapshot_id}",
         "created_at": AT,
     }

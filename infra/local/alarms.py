@@ -11,7 +11,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ Alarm = dict[str, Any]
 EVALUATION_SECONDS = 2.0
 # CloudWatch looks at more periods than it must; in its documentation five for an alarm of three.
 _EXTRA_PERIODS = 2
-_COMPARISONS = {
+_COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "GreaterThanThreshold": (lambda value, threshold: value > threshold, "greater than"),
     "GreaterThanOrEqualToThreshold": (lambda value, threshold: value >= threshold, "greater than or equal to"),
     "LessThanThreshold": (lambda value, threshold: value < threshold, "less than"),
@@ -119,7 +119,8 @@ def evaluate(alarm: Alarm, now: float) -> None:
         least = needed if new == "ALARM" else periods - needed + 1
         reason = (
             f"Threshold Crossed: {len(shown)} out of the last {periods} datapoints [{values}] "
-            f"{'was' if len(shown) == 1 else 'were'} {'' if new == 'ALARM' else 'not '}{words} the threshold ({threshold}) "
+            f"{'was' if len(shown) == 1 else 'were'} {'' if new == 'ALARM' else 'not '}{words} "
+            f"the threshold ({threshold}) "
             f"(minimum {least} datapoint{'' if least == 1 else 's'} for {old} -> {new} transition)."
         )
     elif new == "INSUFFICIENT_DATA":
@@ -157,7 +158,9 @@ def _change(alarm: Alarm, new: str, reason: str, reason_data: str) -> None:
     from ministack.services import cloudwatch
 
     old = alarm["StateValue"]
-    alarm.update(StateValue=new, StateReason=reason, StateReasonData=reason_data, StateUpdatedTimestamp=int(time.time()))
+    alarm.update(
+        StateValue=new, StateReason=reason, StateReasonData=reason_data, StateUpdatedTimestamp=int(time.time())
+    )
     cloudwatch._record_history(alarm["AlarmName"], old, new, reason)
     cloudwatch._dispatch_alarm_actions(alarm, old, new, reason)
     cloudwatch._evaluate_parent_alarms(alarm)

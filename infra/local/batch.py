@@ -31,9 +31,7 @@ _runner: Runner | None = None
 def camel(value: Any) -> Any:
     """Return template or state machine properties with the API's key style: ``JobRoleArn`` becomes ``jobRoleArn``."""
     if isinstance(value, dict):
-        return {
-            key[:1].lower() + key[1:]: inner if key in _VERBATIM else camel(inner) for key, inner in value.items()
-        }
+        return {key[:1].lower() + key[1:]: inner if key in _VERBATIM else camel(inner) for key, inner in value.items()}
     return [camel(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -78,7 +76,10 @@ def _arn(resource: str) -> str:
 
 def _name(properties: Mapping[str, Any], key: str, logical_id: str, stack: str) -> str:
     # As CloudFormation: a name of its own when the template gives none, the same at each deployment.
-    return str(properties.get(key) or f"{stack}-{logical_id}-{hashlib.sha256(f'{stack}/{logical_id}'.encode()).hexdigest()[:12]}")
+    return str(
+        properties.get(key)
+        or f"{stack}-{logical_id}-{hashlib.sha256(f'{stack}/{logical_id}'.encode()).hexdigest()[:12]}"
+    )
 
 
 def _create_environment(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
@@ -100,7 +101,9 @@ def _create_queue(logical_id: str, properties: dict[str, Any], stack: str) -> tu
 
 
 def _create_definition(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
-    _, _, body = _register(camel(properties) | {"jobDefinitionName": _name(properties, "JobDefinitionName", logical_id, stack)})
+    _, _, body = _register(
+        camel(properties) | {"jobDefinitionName": _name(properties, "JobDefinitionName", logical_id, stack)}
+    )
     arn = json.loads(body)["jobDefinitionArn"]
     return arn, {"JobDefinitionArn": arn}
 
@@ -146,7 +149,7 @@ def _definition(reference: str) -> dict[str, Any] | None:
 
 
 def _submit(request: Mapping[str, Any]) -> Job:
-    """Queue a job; raises ``LookupError`` when its queue or definition does not exist, or it asks for what is not here."""
+    """Queue a job; raises ``LookupError`` when its queue or definition, or what it asks for, does not exist here."""
     from ministack.services import batch
 
     for member in ("arrayProperties", "dependsOn"):
@@ -283,7 +286,10 @@ def _log(job: Job, lines: list[str]) -> None:
 
     container = job["container"]
     options = (container.get("logConfiguration") or {}).get("options") or {}
-    where = {"logGroupName": options.get("awslogs-group") or DEFAULT_LOG_GROUP, "logStreamName": container["logStreamName"]}
+    where = {
+        "logGroupName": options.get("awslogs-group") or DEFAULT_LOG_GROUP,
+        "logStreamName": container["logStreamName"],
+    }
     # Both answer "already exists" from the second line on.
     cloudwatch_logs._create_log_group({"logGroupName": where["logGroupName"]})
     cloudwatch_logs._create_log_stream(where)

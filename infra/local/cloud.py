@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,21 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from infra.local.launcher import RECORD
+from infra.local.launcher import HOST, RECORD
 
 DEFAULT_STATE = Path(".perennial")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _LOG = "emulator.log"
+_DOCKER = "docker"
+_UNWANTED = (
+    "AWS_DEFAULT_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_SESSION_TOKEN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
 # A state directory in a work tree ignores itself; and what does not hold this file is not ours to remove.
 _MARK = "# The local cloud's files; `perennial down` removes them.\n*\n"
 # What CliCredentialsStackSynthesizer publishes to; ``cdk bootstrap`` would make them in an account.
@@ -51,16 +60,9 @@ class Endpoint:
     pid: int
     state: Path
 
-    def environment(self, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment variables with which a child process, such as the CDK CLI, uses this cloud alone.
-
-        Parameters
-        ----------
-        inherited : mapping, optional
-            The variables to add them to, often ``os.environ``; those that would lead elsewhere are left out.
-        """
-        kept = {name: value for name, value in (inherited or {}).items() if not name.startswith("AWS_")}
-        return kept | {
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables with which a child process, such as the CDK CLI, uses this cloud alone."""
+        return {
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_DEFAULT_REGION": self.region,
@@ -71,8 +73,15 @@ class Endpoint:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "CDK_DEFAULT_ACCOUNT": self.account,
             "CDK_DEFAULT_REGION": self.region,
-            "CDK_DOCKER": str(self.state / "docker"),
+            "CDK_DOCKER": str(self.state / _DOCKER),
+            # What is on this machine is not reached through a proxy.
+            "NO_PROXY": HOST,
+            "no_proxy": HOST,
         }
+
+    def unwanted(self) -> tuple[str, ...]:
+        """Return the variables that must not reach such a process: they would lead it elsewhere."""
+        return (*_UNWANTED, *(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")))
 
     def session(self) -> boto3.Session:
         """Return a boto3 session of the administrator; make clients with :meth:`client`."""
@@ -82,14 +91,21 @@ class Endpoint:
 
     def client(self, service: str, **options: Any) -> Any:
         """Return a boto3 client of the administrator for a service."""
-        return self.session().client(service, endpoint_url=self.url, **options)  # type: ignore[call-overload]
+        direct = Config(proxies={}).merge(options.pop("config", Config()))
+        return self.session().client(service, endpoint_url=self.url, config=direct, **options)  # type: ignore[call-overload]
 
     def answers(self) -> bool:
         """Return whether this very instance answers: only it knows the secret key."""
-        quick = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+        quick = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
         try:
             account: str = self.client("sts", config=quick).get_caller_identity()["Account"]
-        except (BotoCoreError, ClientError, ResponseParserError, KeyError, ValueError):  # another program answers anything
+        except (
+            BotoCoreError,
+            ClientError,
+            ResponseParserError,
+            KeyError,
+            ValueError,
+        ):  # another program answers anything
             return False
         return account == self.account
 
@@ -115,12 +131,12 @@ class LocalCloud:
             If the emulator does not come up; the message holds the end of its log.
         """
         with self._locked():
-            running = self._endpoint()
-            if running is not None and running.answers():
-                return running
-            self._end()
-            endpoint = self._launch()
-            self._prepare(endpoint)
+            endpoint = self._endpoint()
+            if endpoint is None or not endpoint.answers():
+                self._end()
+                endpoint = self._launch()
+            if not (self._state / _DOCKER).exists():  # made last: an interrupted start is completed by the next
+                self._prepare(endpoint)
             return endpoint
 
     def status(self) -> Endpoint | None:
@@ -129,7 +145,7 @@ class LocalCloud:
         return endpoint if endpoint is not None and endpoint.answers() else None
 
     def stop(self) -> bool:
-        """End the emulator, its functions and its jobs, and remove the state; returns whether there was anything to end."""
+        """End the emulator, its functions and its jobs, and remove the state; returns whether there was one."""
         if not self._state.exists():
             return False
         with self._locked():
@@ -177,6 +193,14 @@ class LocalCloud:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._state, start_new_session=True
             )
+        try:
+            return self._await(process)
+        except BaseException:
+            _end_group(process.pid)
+            self._remove()
+            raise
+
+    def _await(self, process: subprocess.Popen[bytes]) -> Endpoint:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             endpoint = self._endpoint()
@@ -184,26 +208,28 @@ class LocalCloud:
                 return endpoint
             time.sleep(0.05)
         tail = "\n".join(self.log().read_text(errors="replace").splitlines()[-5:])
-        _end_group(process.pid)
-        self._remove()
         raise CloudError(f"the local cloud did not start:\n{tail}")
 
     def _prepare(self, endpoint: Endpoint) -> None:
-        docker = self._state / "docker"
-        words = [sys.executable, "-P", "-m", "infra.local.docker", "--store", str(self._state / "images")]
-        docker.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        docker.chmod(0o700)
         names = {"account": endpoint.account, "region": endpoint.region}
         endpoint.client("s3").create_bucket(Bucket=_ASSETS.format(**names))
-        endpoint.client("ecr").create_repository(repositoryName=_CONTAINERS.format(**names))
+        ecr = endpoint.client("ecr")
+        with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
+            ecr.create_repository(repositoryName=_CONTAINERS.format(**names))
+        words = [sys.executable, "-P", "-m", "infra.local.docker", "--store", str(self._state / "images")]
+        draft = self._state / f"{_DOCKER}.new"
+        draft.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        draft.chmod(0o700)
+        draft.replace(self._state / _DOCKER)
 
     def _end(self) -> None:
         endpoint = self._endpoint()
-        if endpoint is not None and str(self._state) in _command_line(endpoint.pid):
+        if endpoint is not None and str(self._state) in _process(endpoint.pid)[1]:
             _end_group(endpoint.pid)
         for record in (self._state / "jobs").glob("*"):  # left by an emulator that was killed
             with suppress(ValueError, OSError):
-                if _command_line(int(record.name)).split()[1:] == " ".join(json.loads(record.read_text())).split()[1:]:
+                # The program's path may be shown resolved; its arguments are what they were.
+                if _process(int(record.name))[1].split()[1:] == " ".join(json.loads(record.read_text())).split()[1:]:
                     os.killpg(int(record.name), signal.SIGKILL)
         self._remove()
 
@@ -211,14 +237,23 @@ class LocalCloud:
         if not self._state.exists():
             return
         mark = self._state / ".gitignore"
-        if any(self._state.iterdir()) and not (mark.exists() and mark.read_text() == _MARK):
+        ours = self._endpoint() is not None or (mark.exists() and mark.read_text() == _MARK)
+        if not ours and any(self._state.iterdir()):
             raise CloudError(f"{self.state} holds other files: name another directory for the local cloud")
         shutil.rmtree(self._state, ignore_errors=True)
 
 
-def _command_line(pid: int) -> str:
-    """Return a process's command line, empty if there is no such process: a recorded pid may be another's by now."""
-    return subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+def _process(pid: int) -> tuple[str, str]:
+    """Return a process's state letter and command line: a recorded pid may be another's by now, or nobody's."""
+    if Path("/proc/self/stat").exists():  # small containers have no ps
+        try:
+            stat, line = Path(f"/proc/{pid}/stat").read_text(), Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return "", ""
+        return stat.rpartition(")")[2].split()[0], line.replace(b"\0", b" ").decode(errors="replace").strip()
+    command = ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return found[:1], found.partition(" ")[2].strip()
 
 
 def _end_group(leader: int) -> None:
@@ -235,11 +270,7 @@ def _end_group(leader: int) -> None:
 
 
 def _alive(pid: int) -> bool:
-    # Its own child would stay a zombie until it is waited for.
-    with suppress(ChildProcessError):
+    with suppress(ChildProcessError):  # its own child would stay a zombie until it is waited for
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    # Another process's child may stay a zombie for long; it has ended all the same.
+    return _process(pid)[0] not in ("", "Z")

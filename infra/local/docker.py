@@ -1,6 +1,7 @@
-"""A stand-in for ``docker``, given to the CDK CLI as ``CDK_DOCKER``: ``build``, ``inspect``, ``tag``, ``push``, ``login``.
+"""A stand-in for ``docker``, given to the CDK CLI as ``CDK_DOCKER``.
 
-An image is built into a directory of the local cloud's state, from which Batch jobs run.
+It knows ``build``, ``inspect``, ``tag``, ``push`` and ``login``. An image is built into a directory of the local
+cloud's state, from which Batch jobs run.
 """
 
 from __future__ import annotations

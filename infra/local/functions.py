@@ -36,7 +36,9 @@ _RAISED = (
     '"requestId": context.aws_request_id, "stackTrace": traceback.format_tb(e.__traceback__)[1:]}})'
 )
 _INIT_FAILED = 'json.dumps({"status": "error", "error": str(e)})'
-_INIT_RAISED = 'json.dumps({"status": "error", "error": type(e).__name__ + ": " + str(e) + "\\n" + traceback.format_exc()})'
+_INIT_RAISED = (
+    'json.dumps({"status": "error", "error": type(e).__name__ + ": " + str(e) + "\\n" + traceback.format_exc()})'
+)
 _ENVIRONMENT = "    os.environ.update(env)\n"
 
 _INIT_PREFIX = "Worker init failed: "
@@ -77,10 +79,16 @@ def patch() -> None:
         raised = (last.response or {}).get("raised")
         if raised is not None:
             trace = "".join(raised["stackTrace"])
-            message = f"[ERROR] {raised['errorType']}: {raised['errorMessage']}\nTraceback (most recent call last):\n{trace}"
+            message = (
+                f"[ERROR] {raised['errorType']}: {raised['errorMessage']}\nTraceback (most recent call last):\n{trace}"
+            )
             return {"body": raised, "error": True, "log": "\n".join(filter(None, [answer.get("log"), message]))}
         body = answer.get("body")
-        if answer.get("error") and isinstance(body, dict) and str(body.get("errorMessage", "")).startswith(_INIT_PREFIX):
+        if (
+            answer.get("error")
+            and isinstance(body, dict)
+            and str(body.get("errorMessage", "")).startswith(_INIT_PREFIX)
+        ):
             first, _, trace = body["errorMessage"].removeprefix(_INIT_PREFIX).partition("\n")
             return {
                 "body": {"errorType": "Runtime.ImportModuleError", "errorMessage": first, "requestId": request_id},

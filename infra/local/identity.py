@@ -14,7 +14,7 @@ _checking: contextvars.ContextVar[bool] = contextvars.ContextVar("checking", def
 
 
 def patch() -> None:
-    """Check signatures made with a root key, and call the loopback interface secure: nothing on it leaves the machine."""
+    """Check signatures made with a root key, and call the loopback interface secure: it does not leave the machine."""
     from ministack import app
     from ministack.core import iam_evaluator
 

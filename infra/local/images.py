@@ -36,10 +36,12 @@ class Image:
         return self.path(self.workdir)
 
     def mapped(self, value: str) -> str:
-        """Return a value in which the absolute paths of the image, alone or between colons, are those of this machine."""
+        """Return a value in which absolute paths of the image, alone or between colons, are those of this machine."""
         parts = value.split(":")
         # A path that is not in the image is the machine's own, or a path only AWS knows.
-        return ":".join(str(self.path(part)) if part.startswith("/") and self.path(part).exists() else part for part in parts)
+        return ":".join(
+            str(self.path(part)) if part.startswith("/") and self.path(part).exists() else part for part in parts
+        )
 
     def environment(self, overrides: Mapping[str, str]) -> dict[str, str]:
         """Return the environment a container of this image has, with ``overrides`` over it."""

@@ -153,7 +153,9 @@ class Runner:
             try:
                 attempt = self._attempt(job, number)
             except Exception as error:  # a job whose process cannot start fails with the reason, as in AWS
-                attempt = Attempt(None, f"CannotStartContainerError: {error}", reason=f"CannotStartContainerError: {error}")
+                attempt = Attempt(
+                    None, f"CannotStartContainerError: {error}", reason=f"CannotStartContainerError: {error}"
+                )
             if attempt.exit_code == 0 or not retries(job["retryStrategy"], attempt, number):
                 self._finish(job, attempt)
                 return

@@ -13,7 +13,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,12 +66,14 @@ def listen() -> socket.socket:
 
 def patch(state: Path) -> None:
     """Close the emulator's gaps, one module each."""
-    from infra.local import alarms, batch, events, functions, identity, machines, registry
+    from infra.local import alarms, batch, conditions, events, functions, identity, machines, registry, uploads
 
     identity.patch()
+    conditions.patch()
     functions.patch()
     events.patch()
     machines.patch()
+    uploads.patch()
     alarms.patch()
     batch.patch(state)
     registry.patch(state)
@@ -83,6 +84,8 @@ async def serve(state: Path, listener: socket.socket, record: Mapping[str, objec
     from hypercorn.asyncio import serve as hypercorn
     from hypercorn.config import Config
     from ministack.app import app
+
+    from infra.local import batch, functions
 
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
@@ -97,7 +100,11 @@ async def serve(state: Path, listener: socket.socket, record: Mapping[str, objec
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(record))
     draft.replace(state / RECORD)
-    await hypercorn(app, config, shutdown_trigger=stopped.wait)  # type: ignore[arg-type]
+    await hypercorn(app, config, shutdown_trigger=stopped.wait)
+    batch.stop()
+    functions.stop()
+    # The loop and the interpreter would wait for the threads of executions that go nowhere now.
+    os._exit(0)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,17 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
         "access_key": access_key,
         "secret_key": secret_key,
     }
-    try:
-        asyncio.run(serve(state, listener, record))
-    finally:
-        from infra.local import batch, functions
-
-        batch.stop()
-        functions.stop()
-    sys.stdout.flush()
-    # Threads of interrupted executions would hold the interpreter; everything that matters has ended.
-    os._exit(0)
+    asyncio.run(serve(state, listener, record))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

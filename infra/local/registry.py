@@ -32,7 +32,9 @@ def patch(state: Path) -> None:
             try:
                 store.image(f"{account}.dkr.ecr.{get_region()}.amazonaws.com/{repository}:{tag}")
             except LookupError:
-                message = f"The image with imageId {{imageTag:'{tag}'}} does not exist within the repository '{repository}'"
+                message = (
+                    f"The image with imageId {{imageTag:'{tag}'}} does not exist within the repository '{repository}'"
+                )
                 return error_response_json("ImageNotFoundException", message, 400)
             digest = f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
             details.append(

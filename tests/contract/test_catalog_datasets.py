@@ -29,9 +29,9 @@ def test_a_published_snapshot_is_visible_and_raises_the_revision(catalog: Catalo
     assert catalog.snapshots("other") == ([], 0)
 
 
-def test_a_step_that_publishes_again_finds_the_outcome_of_the_first_time(catalog: Catalog) -> None:
-    first = catalog.publish_snapshot(a_snapshot("s1"))
-    assert catalog.publish_snapshot(a_snapshot("s1")) == first
+def test_publishing_a_snapshot_again_changes_nothing_and_says_so(catalog: Catalog) -> None:
+    first, _ = catalog.publish_snapshot(a_snapshot("s1"))
+    assert catalog.publish_snapshot(a_snapshot("s1")) == (first, False)
     assert ids(catalog) == (["s1"], 1)
 
 

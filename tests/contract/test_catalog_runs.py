@@ -87,7 +87,7 @@ def test_steps_come_in_the_order_in_which_they_started(catalog: Catalog) -> None
 
 def test_an_unknown_step_is_not_found(catalog: Catalog) -> None:
     catalog.record_step(a_step("train#ridge"))
-    with pytest.raises(NotFoundError, match="run-1.*train"):
+    with pytest.raises(NotFoundError, match=r"run-1.*train"):
         catalog.step("run-1", "train")
     assert catalog.steps("run-2") == []
 

@@ -104,7 +104,7 @@ def test_nothing_asked_is_nothing_read(online_store: OnlineStore) -> None:
 
 
 def test_a_value_that_is_no_plain_one_is_refused_with_its_place(online_store: OnlineStore) -> None:
-    with pytest.raises(DataError, match="view zone_stats: column mean of entity.*datetime"):
+    with pytest.raises(DataError, match=r"view zone_stats: column mean of entity.*datetime"):
         online_store.write(VIEW, VERSION, [row(mean=AT)], 1)
 
 
@@ -124,7 +124,7 @@ def test_every_float64_comes_back_to_the_bit(online_store: OnlineStore, value: f
         assert struct.pack(">d", found) == struct.pack(">d", value)
 
 
-@pytest.mark.parametrize("value", [0, -1, 2**63, True, False, "", "é\n\"", "1.5", None])
+@pytest.mark.parametrize("value", [0, -1, 2**63, True, False, "", 'é\n"', "1.5", None])
 def test_other_values_come_back_with_their_type(online_store: OnlineStore, value: object) -> None:
     online_store.write(VIEW, VERSION, [row(mean=value)], 1)
     found = read(online_store)

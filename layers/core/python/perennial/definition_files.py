@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from perennial.definition_faults import first_fault
 from perennial.definitions import NAME, Dataset, FeatureView, Model
 from perennial.errors import DefinitionError, NotFoundError
 
@@ -54,7 +56,11 @@ class Definitions:
         It is the ``definition_hash`` of training runs and of versions.
         """
         definition = self.model(model)
-        parts = [definition, self.dataset(definition.dataset), *(self.view(name) for name in sorted(definition.features))]
+        parts = [
+            definition,
+            self.dataset(definition.dataset),
+            *(self.view(name) for name in sorted(definition.features)),
+        ]
         return hashlib.sha256("".join(part.fingerprint for part in parts).encode()).hexdigest()
 
 
@@ -84,6 +90,10 @@ def load_definitions(folder: Path) -> Definitions:
     DefinitionError
         The first thing that is wrong: file, key and mend in one sentence.
     """
+    if not any((folder / subfolder).is_dir() for subfolder in ("datasets", "features", "models")):
+        raise DefinitionError(
+            f"{folder}: holds none of the folders datasets, features and models; name the right folder"
+        )
     datasets = dict(_load(folder, "datasets", "toml", _read_toml(Dataset)))
     views = dict(_load(folder, "features", "sql", _read_view))
     models = dict(_load(folder, "models", "toml", _read_toml(Model)))
@@ -116,18 +126,26 @@ def _require(table: dict[str, Kind], name: str, place: str) -> Kind:
     try:
         return table[name]
     except KeyError:
-        raise DefinitionError(f"{place}: {name!r} is not defined; there is {', '.join(sorted(table)) or 'none'}") from None
+        raise DefinitionError(
+            f"{place}: {name!r} is not defined; there is {', '.join(sorted(table)) or 'none'}"
+        ) from None
 
 
 def _load(
     folder: Path, subfolder: str, suffix: str, read: Callable[[str, str, str], Kind]
 ) -> Iterator[tuple[str, Kind]]:
-    for path in sorted((folder / subfolder).glob(f"*.{suffix}")):
+    for path in sorted((folder / subfolder).glob("*")):
         place = f"{subfolder}/{path.name}"
-        if not NAME.match(path.stem):
-            raise DefinitionError(f"{place}: a file's name is lower-case letters, digits and _, beginning with a letter")
+        if path.name.startswith((".", "_")) or path.suffix == ".md":
+            continue
+        if path.suffix != f".{suffix}" or not path.is_file():
+            raise DefinitionError(f"{place}: is not a .{suffix} file; rename it or take it out")
+        if not NAME.fullmatch(path.stem):
+            raise DefinitionError(
+                f"{place}: a file's name is lower-case letters, digits and _, beginning with a letter"
+            )
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # an editor may have begun the file with a byte order mark
         except UnicodeDecodeError:
             raise DefinitionError(f"{place}: is not UTF-8 text; save it as UTF-8") from None
         yield path.stem, read(path.stem, text, place)
@@ -147,48 +165,37 @@ def _read_toml(kind: type[Kind]) -> Callable[[str, str, str], Kind]:
 
 
 def _read_view(name: str, text: str, place: str) -> FeatureView:
-    fields: dict[str, object] = {"name": name}
+    fields: dict[str, object] = {}
     lines = text.splitlines()
     while lines and (not lines[0].strip() or lines[0].startswith("--")):
         match = _HEADER.match(lines.pop(0))
-        if match:
-            value = match[2]
-            fields[match[1]] = [part.strip() for part in value.split(",")] if match[1] in _LISTS else value
-    fields["sql"] = "\n".join(lines).strip().rstrip(";")
-    return _validate(FeatureView, fields, place)
+        if match is None:
+            continue
+        key, value = match.groups()
+        if key in ("name", "sql"):
+            meant = "the file's name" if key == "name" else "what follows the header"
+            raise DefinitionError(f"{place}: {key}: is {meant}; take the line out")
+        if key in fields:
+            raise DefinitionError(f"{place}: {key}: stands twice in the header; keep one of the lines")
+        if not value:
+            raise DefinitionError(f"{place}: {key}: has no value; write one after the colon or take the line out")
+        fields[key] = _parts(value, f"{place}: {key}") if key in _LISTS else value
+    sql = "\n".join(lines).strip().rstrip("; \n")
+    if not sql:
+        raise DefinitionError(f"{place}: holds no SELECT; write one below the header")
+    return _validate(FeatureView, {"name": name, **fields, "sql": sql}, place)
+
+
+def _parts(value: str, where: str) -> list[str]:
+    parts = [part.strip() for part in value.split(",")]
+    if "" in parts or len(set(parts)) < len(parts):
+        raise DefinitionError(f"{where}: should be different columns with commas between them, not {value!r}")
+    return parts
 
 
 def _validate(kind: type[Kind], content: dict[str, object], place: str) -> Kind:
     try:
-        return kind.model_validate(content)
+        # Strict, so that "5" is no number; by way of JSON, for TOML's lists are then taken as tuples.
+        return kind.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        raise DefinitionError(_sentence(error, kind, place)) from None
-
-
-def _sentence(error: ValidationError, kind: type[BaseModel], place: str) -> str:
-    """Say the first fault of a definition as file, key and mend."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    where = f"{place}: {key}: " if key else f"{place}: "
-    if first["type"] == "extra_forbidden":
-        siblings = _fields_at(kind, first["loc"][:-1])
-        known = f"; the keys here are {', '.join(siblings)}" if siblings else ""
-        return f"{where}is not a key that perennial knows{known}"
-    if first["type"] == "missing":
-        return f"{where}is missing; add it"
-    message = first["msg"].removeprefix("Value error, ")
-    got = "" if first["type"] == "value_error" else f", not {first['input']!r}"
-    return f"{where}{message[0].lower()}{message[1:]}{got}"
-
-
-def _fields_at(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Return the known keys of the table at ``path`` below ``kind``; empty when it is not a plain table."""
-    for part in path:
-        if isinstance(part, int):
-            continue
-        annotation = kind.model_fields[part].annotation if part in kind.model_fields else None
-        nested = [arg for arg in (annotation, *getattr(annotation, "__args__", ())) if isinstance(arg, type)]
-        models = [arg for arg in nested if issubclass(arg, BaseModel)]
-        if models:
-            kind = models[0]
-    return [name for name in kind.model_fields if name != "name" or kind.__name__ not in ("Dataset", "Model", "FeatureView")]
+        raise DefinitionError(first_fault(error, kind, place)) from None

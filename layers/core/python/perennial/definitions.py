@@ -9,7 +9,16 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PlainSerializer,
+    model_validator,
+)
 
 from perennial.errors import NotFoundError
 
@@ -31,7 +40,16 @@ def parse_duration(text: object) -> timedelta:
     match = _DURATION.match(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f'a duration is written like "28 days" or "2 hours", not {text!r}')
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    try:
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise ValueError(f"a duration is below a billion days, unlike {text!r}") from None
+
+
+def _longer_than_nothing(length: timedelta) -> timedelta:
+    if length <= timedelta(0):
+        raise ValueError("should be longer than nothing")
+    return length
 
 
 Duration = Annotated[
@@ -39,8 +57,10 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(lambda value: f"{int(value.total_seconds())} seconds", return_type=str),
 ]
+Length = Annotated[Duration, AfterValidator(_longer_than_nothing)]
 Name = Annotated[str, Field(pattern=NAME.pattern)]
 Scalar = bool | int | float | str
+Expression = Annotated[str, Field(min_length=1)]
 
 
 class Definition(BaseModel):
@@ -62,11 +82,11 @@ class Column(Definition):
     """What every value of the column is. Text that is not of this type is quarantined, never guessed at."""
     nullable: bool = False
     """Whether a value may be absent."""
-    min: float | None = None
+    min: FiniteFloat | None = None
     """Smallest value that is allowed (integer and double only)."""
-    max: float | None = None
+    max: FiniteFloat | None = None
     """Largest value that is allowed (integer and double only)."""
-    allowed: tuple[Scalar, ...] | None = None
+    allowed: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
     """The values that are allowed; None means any."""
     format: str | None = None
     """How a timestamp or date is written, in strptime letters; None means ISO 8601."""
@@ -88,7 +108,7 @@ class Rule(Definition):
 
     name: Name
     """What the quarantine says when a row breaks the rule."""
-    check: str
+    check: Expression
     """SQL expression over the dataset's columns that is true for a good row (null counts as broken)."""
 
 
@@ -121,6 +141,13 @@ class Dataset(Definition):
             raise ValueError(f"event_time column {self.event_time!r} must be a timestamp that is not nullable")
         return self
 
+    @model_validator(mode="after")
+    def _rules_have_their_own_names(self) -> Dataset:
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) < len(names):
+            raise ValueError(f"rules must have different names, not {', '.join(names)}")
+        return self
+
 
 class FeatureView(Definition):
     """One SELECT that makes features (``features/<name>.sql``); its comment header fills the fields."""
@@ -135,7 +162,7 @@ class FeatureView(Definition):
     """Columns that identify whose features these are, in the view and in the dataset alike (stored views)."""
     feature_time: str | None = None
     """Column of the view that says when a value became known (stored views)."""
-    ttl: Duration | None = None
+    ttl: Length | None = None
     """Age beyond which a stored value counts as missing; None means never."""
     description: str = ""
     """For people."""
@@ -154,7 +181,7 @@ class FeatureView(Definition):
 class Split(Definition):
     """Which rows are learnt from and which, later ones, judge."""
 
-    holdout: Duration
+    holdout: Length
     """Length of the latest stretch of event time, kept for evaluation."""
 
 
@@ -165,7 +192,7 @@ class Candidate(Definition):
     """What reports call it."""
     algorithm: Literal["ridge", "hist_gradient_boosting"]
     """The estimator."""
-    history: Duration | None = None
+    history: Length | None = None
     """How far before the holdout its training rows reach; None means all of them."""
     parameters: dict[str, Scalar] = Field(default_factory=dict)
     """Arguments of the scikit-learn estimator."""
@@ -174,11 +201,11 @@ class Candidate(Definition):
 class Gate(Definition):
     """What a candidate must fulfil to become champion; every rule that is set must hold."""
 
-    max_error: float | None = Field(default=None, gt=0)
+    max_error: FiniteFloat | None = Field(default=None, gt=0)
     """Largest metric on the held-out rows, in the metric's unit."""
-    min_improvement: float = 0.0
+    min_improvement: FiniteFloat = Field(default=0.0, lt=1)
     """Smallest relative improvement over the champion on the same rows: 0.02 means 2 % better."""
-    max_parity_error: float = Field(default=1e-6, gt=0)
+    max_parity_error: FiniteFloat = Field(default=1e-6, gt=0)
     """Largest relative difference between the ONNX artifact and the scikit-learn estimator on any held-out row."""
 
 
@@ -189,12 +216,20 @@ class Monitor(Definition):
     """How many of the champion's latest predictions are looked at."""
     min_rows: int = Field(default=1000, ge=1)
     """How many there must be (for performance: with a label) before anything is published."""
-    feature_drift: float = Field(default=0.25, gt=0)
+    feature_drift: FiniteFloat = Field(default=0.25, gt=0)
     """Threshold on the largest population stability index of any feature against the training rows."""
-    prediction_drift: float = Field(default=0.25, gt=0)
+    prediction_drift: FiniteFloat = Field(default=0.25, gt=0)
     """Threshold on the population stability index of the predictions against those on the held-out rows."""
-    performance_ratio: float = Field(default=1.25, gt=1)
+    performance_ratio: FiniteFloat = Field(default=1.25, gt=1)
     """Threshold on the metric over labelled predictions, divided by the metric on the held-out rows."""
+
+    @model_validator(mode="after")
+    def _the_window_holds_enough(self) -> Monitor:
+        if self.min_rows > self.window_rows:
+            raise ValueError(
+                f"min_rows {self.min_rows} is above window_rows {self.window_rows}, so nothing would be published"
+            )
+        return self
 
 
 class Retrain(Definition):
@@ -206,7 +241,7 @@ class Retrain(Definition):
     """Rows beyond the champion's training data that start a run; None means that new data alone does not."""
     on_alarm: bool = True
     """Whether an alarm of this model starts a run."""
-    schedule: Duration | None = None
+    schedule: Length | None = None
     """How often a run is started by the clock; None means never."""
     cooldown: Duration = timedelta(0)
     """Least time between the starts of two runs that no person asked for."""
@@ -225,9 +260,9 @@ class Model(Definition):
     """What is predicted: a number."""
     dataset: Name
     """The dataset whose rows are learnt from."""
-    target: str
+    target: Expression
     """SQL expression over the dataset's columns: what is predicted."""
-    filter: str = "true"
+    filter: Expression = "true"
     """SQL condition over the dataset's columns: which rows count."""
     features: dict[Name, tuple[str, ...]] = Field(min_length=1)
     """View name to the columns of it that the model reads."""

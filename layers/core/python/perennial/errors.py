@@ -41,7 +41,7 @@ class DataError(PerennialError):
 
 
 class RequestError(DataError):
-    """A request breaks its contract; apart from DataError so that only the caller's own faults are told to the caller."""
+    """A request breaks its contract; apart from DataError, so that a caller is told of no faults but their own."""
 
 
 class TooLargeError(RequestError):

@@ -159,6 +159,6 @@ def claim(name: str) -> tuple[str, str]:
 
 
 def online(view: str, version: str, entity: tuple[object, ...]) -> str:
-    """The online row of one entity; each part is quoted, so that no two entities share a key ("%" is a missing part)."""
+    """The online row of one entity; its parts are quoted, so that no two entities share a key ("%": a missing part)."""
     parts = ("%" if part is None else quote(str(part), safe="") for part in entity)
     return f"{view}#{version[:16]}#" + "#".join(parts)

@@ -106,18 +106,17 @@ class Catalog(Protocol):
         Returns
         -------
         (Snapshot, bool)
-            The published snapshot and True, or the one of the same id that is there already and False (True
-            for the run that published it, so that a step killed after it finds the same outcome). A
-            snapshot of the same source that has other content supersedes the older one. A superseded snapshot
-            becomes visible again (True) when its content comes in another upload: another ``source`` or
-            ``source_version``. The same content under two sources is one snapshot, visible while either has it.
+            The published snapshot and True, or the one of the same id that is there already and False. A snapshot of
+            the same source that has other content supersedes the older one. A superseded snapshot becomes visible
+            again (True) when its content comes in another upload: another ``source`` or ``source_version``. The same
+            content under two sources is one snapshot, visible while either has it.
         """
 
     def snapshots(self, dataset: str) -> tuple[list[Snapshot], int]:
         """Return the live snapshots of a dataset, oldest event time first, and the dataset's revision."""
 
     def publish_view(self, view: ViewVersion) -> bool:
-        """Make a view's offline table visible unless one of the same version and a later revision is there; tell whether."""
+        """Make a view's offline table visible unless its version is there at a later revision; tell whether."""
 
     def view(self, view: str, version: str) -> ViewVersion:
         """Return the published offline table of a view's version, or raise NotFoundError."""
@@ -141,7 +140,14 @@ class Catalog(Protocol):
         """Return the pointer to the version that serves, or None."""
 
     def promote(
-        self, model: str, version: int, expected: int | None, at: datetime, by: str, reason: str, action: str = "promote"
+        self,
+        model: str,
+        version: int,
+        expected: int | None,
+        at: datetime,
+        by: str,
+        reason: str,
+        action: str = "promote",
     ) -> Champion:
         """Move the champion pointer, archive the old champion and write the audit entry, in one transaction.
 

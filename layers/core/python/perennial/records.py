@@ -28,7 +28,7 @@ class Trigger(Record):
     """Who or what started a run."""
 
     kind: Literal["upload", "data", "alarm", "schedule", "person", "run"]
-    """``upload``: a file; ``data``: a dataset was updated; ``run``: another run, such as the training before a deploy."""
+    """``upload``: a file; ``data``: an updated dataset; ``run``: another run, such as the training before a deploy."""
     source: str
     """The object's URI, the alarm's name, the schedule's name, the person's ARN or the run's id."""
     reason: str = ""

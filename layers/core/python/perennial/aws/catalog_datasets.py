@@ -27,7 +27,7 @@ class Datasets:
             known = self._snapshot(dataset, snapshot_id)
             pointed = self._pointed(dataset, snapshot.source)
             if known is not None and (pointed == snapshot_id or known.upload() == snapshot.upload()):
-                return known, known.run_id == snapshot.run_id
+                return known, False
             if known is not None and pointed is None and snapshot_id in self._pointers(dataset):
                 if self._point(snapshot, revision):
                     return known, False

@@ -92,6 +92,8 @@ def refused(error: ClientError) -> bool:
     if code_of(error) not in ("TransactionCanceledException", "TransactionConflictException"):
         return False
     reasons = error.response.get("CancellationReasons", [])
+    if not reasons:
+        return code_of(error) == "TransactionConflictException"
     return all(reason.get("Code", "None") in _CONTENDED for reason in reasons)
 
 

@@ -21,7 +21,7 @@ Handler = Callable[..., dict[str, Any]]
 @cache
 def logger() -> Logger:
     """Return the functions' logger: one JSON object a line."""
-    return Logger(service="perennial")
+    return Logger()  # its service name is in POWERTOOLS_SERVICE_NAME
 
 
 def step_handler(request_type: type[Request], run: Callable[[Request, Ports], BaseModel]) -> Handler:

@@ -12,27 +12,35 @@ from perennial.errors import DefinitionError
 _LOG_KEY = re.compile(r"(?:predictions|labels)/model=([a-z][a-z0-9_]*)/")
 
 
-def models_of(event: Mapping[str, Any]) -> list[str | None]:
-    """Return the models that an event is about, each once.
+def messages_by_model(event: Mapping[str, Any]) -> dict[str | None, list[str]]:
+    """Return the models that an event is about, each with the ids of the messages that say so.
 
     Parameters
     ----------
     event : mapping
-        An SQS event whose bodies are EventBridge's ``Object Created`` events of S3, or the schedule's
-        ``{"model": name or null}``, where null stands for all models.
+        An SQS event whose bodies are EventBridge's ``Object Created`` events of S3; or the schedule's
+        ``{"model": name or null}``, where null stands for all models and there are no messages.
 
     Raises
     ------
     DefinitionError
-        A notification is about another key: the rule that fills the queue does not fit.
+        A message is about something else: the rule that fills the queue does not fit.
     """
     if "Records" not in event:
-        return [event.get("model")]
-    found = (_model_of(json.loads(record["body"])["detail"]["object"]["key"]) for record in event["Records"])
-    return list(dict.fromkeys(found))
+        return {event.get("model"): []}
+    messages: dict[str | None, list[str]] = {}
+    for record in event["Records"]:
+        messages.setdefault(_model_of(record["body"]), []).append(record["messageId"])
+    return messages
 
 
-def _model_of(key: str) -> str:
+def _model_of(body: str) -> str:
+    try:
+        key = str(json.loads(body)["detail"]["object"]["key"])
+    except (ValueError, KeyError, TypeError):
+        raise DefinitionError(
+            "a message holds no Object Created event of S3; mend the rule that fills the queue"
+        ) from None
     match = _LOG_KEY.match(key)
     if match is None:
         raise DefinitionError(f"{key}: is neither of the prediction log nor of the labels; mend the queue's rule")

@@ -116,7 +116,9 @@ def _column_faults(name: str, column: Column, text: str) -> Iterator[Fault]:
     if column.allowed is not None:
         choices = ", ".join(map(str, column.allowed)).replace("{", "{{").replace("}", "}}")
         among = f"{value} NOT IN ({', '.join(_scalar(choice, column) for choice in column.allowed)})"
-        yield Fault(name, "allowed", f"{shown} {{value!r}} is not one of {choices}", among if column.allowed else "true")
+        yield Fault(
+            name, "allowed", f"{shown} {{value!r}} is not one of {choices}", among if column.allowed else "true"
+        )
 
 
 def _not_of_type(column: Column) -> str:

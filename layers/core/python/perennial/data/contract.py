@@ -8,6 +8,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ import duckdb
 
 from perennial.data.column_sql import Fault, faults, raw, table_columns, typed
 from perennial.data.csv_records import BLOCK, MAX_RECORD, BadRecord, Block, Dialect, Readable, decode, read_blocks
-from perennial.data.engine import Resources, connect, identifier, literal, one, write_table
+from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one, write_table
 from perennial.definitions import Dataset
 from perennial.errors import DataError, DefinitionError
 
@@ -47,7 +48,7 @@ def validate_csv(
     quarantine: Path,
     *,
     name: str | None = None,
-    resources: Resources = Resources(),
+    resources: Resources = DEFAULTS,
     block: int = BLOCK,
 ) -> Validated:
     """Split an uploaded CSV into typed Parquet and a quarantine.
@@ -118,7 +119,7 @@ class _Validation:
         header, start = self._header(stream, size)
         with connect(self._directory, self._resources) as connection:
             connection.execute(f"CREATE TABLE good ({table_columns(self._dataset)})")
-            for block in read_blocks(stream, self._dialect, len(header), start, size=size):
+            for block in _ahead(read_blocks(stream, self._dialect, len(header), start, size=size)):
                 self._rows_in += len(block.records) + len(block.bad)
                 found = self._ingest(connection, block, header) if block.records else []
                 for record in sorted([*block.bad, *found], key=lambda bad: bad.line):
@@ -197,9 +198,9 @@ class _Validation:
                 "check the quotes there"
             )
         columns = ", ".join(identifier(column) for column in self._dataset.columns)
-        connection.execute(f"INSERT INTO good SELECT {columns} FROM block WHERE \"\x01fault\" = 0")
+        connection.execute(f'INSERT INTO good SELECT {columns} FROM block WHERE "\x01fault" = 0')
         rejected = connection.execute(
-            "SELECT rowid, \"\x01fault\" FROM block WHERE \"\x01fault\" > 0 ORDER BY rowid"
+            'SELECT rowid, "\x01fault" FROM block WHERE "\x01fault" > 0 ORDER BY rowid'
         ).fetchall()
         return [self._bad(block, header, row, self._faults[fault - 1]) for row, fault in rejected]
 
@@ -212,7 +213,7 @@ class _Validation:
         reader = (
             f"read_csv({literal(str(path))}, columns = {{{names}}}, auto_detect = false, header = false, "
             f"delim = {literal(self._dataset.delimiter)}, quote = '\"', escape = '\"', new_line = '\\n', "
-            f"nullstr = [{nulls}], allow_quoted_nulls = true, max_line_size = {4 * MAX_RECORD}, "
+            f"nullstr = [{nulls}], allow_quoted_nulls = true, max_line_size = {2 * MAX_RECORD}, buffer_size = {8 * MAX_RECORD}, "
             f"parallel = {str(not multiline).lower()})"
         )
         values = ", ".join(
@@ -230,6 +231,15 @@ class _Validation:
             value = self._dialect.fields(record)[header.index(fault.column)]
         reason = fault.reason.format(value=value)
         return BadRecord(block.lines[row], fault.column, value, fault.rule, reason, decode(record))
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Cut the next block while the engine, which does not hold Python's lock, works on this one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        upcoming = pool.submit(next, blocks, None)
+        while (block := upcoming.result()) is not None:
+            upcoming = pool.submit(next, blocks, None)
+            yield block
 
 
 def _raw_names(header: list[str], columns: list[str]) -> list[str]:

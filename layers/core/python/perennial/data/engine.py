@@ -26,9 +26,13 @@ class Resources:
     """How many threads; None means one per available core."""
 
 
+DEFAULTS = Resources()
+"""What steps use unless they are told otherwise."""
+
+
 @contextmanager
 def connect(
-    directory: Path, resources: Resources = Resources(), reads: Sequence[Path] = ()
+    directory: Path, resources: Resources = DEFAULTS, reads: Sequence[Path] = ()
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an in-memory database whose SQL can read and write below given directories only.
 
@@ -86,7 +90,6 @@ def literal(text: str) -> str:
 def identifier(name: str) -> str:
     """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
-
 
 
 def write_table(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> int:

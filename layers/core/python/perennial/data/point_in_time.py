@@ -10,7 +10,7 @@ from typing import cast
 
 import duckdb
 
-from perennial.data.engine import Resources, connect, identifier, literal, one, write_table
+from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one, write_table
 from perennial.data.views import dataset_rows
 from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
@@ -54,7 +54,7 @@ def write_training_set(
     train: Path,
     holdout: Path,
     *,
-    resources: Resources = Resources(),
+    resources: Resources = DEFAULTS,
 ) -> TrainingParts:
     """Join features to rows point-in-time and split by event time.
 
@@ -160,19 +160,21 @@ def _join(
     expressions = {}
     for number, (name, view) in enumerate(views.items()):
         if view.kind == "request":
-            expressions.update({f"{name}__{column}": f"c.{identifier(f'{name}__{column}')}" for column in model.features[name]})
+            expressions.update(
+                {f"{name}__{column}": f"c.{identifier(f'{name}__{column}')}" for column in model.features[name]}
+            )
             continue
         if name not in stored:
             raise DataError(f"view {name} has no table yet; run features first")
         time = identifier(str(view.feature_time))
         on = [f"c.{_entity(column)} = v{number}.{identifier(column)}" for column in view.entity]
         on.append(f"c.event_time >= v{number}.{time}")
-        joins.append(
-            f"ASOF LEFT JOIN read_parquet({literal(str(stored[name]))}) AS v{number} ON {' AND '.join(on)}"
-        )
+        joins.append(f"ASOF LEFT JOIN read_parquet({literal(str(stored[name]))}) AS v{number} ON {' AND '.join(on)}")
         fresh = "true"
         if view.ttl is not None:
-            fresh = f"epoch_us(c.event_time) - epoch_us(v{number}.{time}) <= {int(view.ttl.total_seconds()) * 1_000_000}"
+            fresh = (
+                f"epoch_us(c.event_time) - epoch_us(v{number}.{time}) <= {int(view.ttl.total_seconds()) * 1_000_000}"
+            )
         for column in model.features[name]:
             value = _double(f"v{number}.{identifier(column)}")
             expressions[f"{name}__{column}"] = f"CASE WHEN {fresh} THEN {value} END"

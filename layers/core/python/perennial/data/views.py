@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from perennial.data.column_sql import SQL_TYPES
-from perennial.data.engine import Resources, connect, identifier, literal, one, write_table
+from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one, write_table
 from perennial.definitions import Dataset, FeatureView
 from perennial.errors import DefinitionError
 from perennial.ports import OnlineRow
@@ -21,7 +21,7 @@ _RESULT = "result of a view"
 
 
 def write_request_view(
-    view: FeatureView, dataset: Dataset, snapshot: Path, path: Path, *, resources: Resources = Resources()
+    view: FeatureView, dataset: Dataset, snapshot: Path, path: Path, *, resources: Resources = DEFAULTS
 ) -> int:
     """Run a request view over one snapshot.
 
@@ -61,7 +61,7 @@ def write_request_view(
 
 
 def write_stored_view(
-    view: FeatureView, dataset: Dataset, snapshots: Sequence[Path], path: Path, *, resources: Resources = Resources()
+    view: FeatureView, dataset: Dataset, snapshots: Sequence[Path], path: Path, *, resources: Resources = DEFAULTS
 ) -> int:
     """Run a stored view over all live snapshots of its dataset.
 
@@ -94,7 +94,7 @@ def write_stored_view(
     time = identifier(str(view.feature_time))
     entity = ", ".join(identifier(name) for name in view.entity)
     known = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in view.entity)
-    named = ", ".join([entity, time])
+    named = f"{entity}, {time}"
     with connect(path.parent, Resources(resources.memory, threads=1), snapshots) as connection:
         create_dataset_view(connection, dataset, snapshots)
         query = (
@@ -113,7 +113,7 @@ def write_stored_view(
         return write_table(connection, _RESULT, path)
 
 
-def latest_rows(view: FeatureView, table: Path, *, resources: Resources = Resources()) -> Iterator[OnlineRow]:
+def latest_rows(view: FeatureView, table: Path, *, resources: Resources = DEFAULTS) -> Iterator[OnlineRow]:
     """Return each entity's latest row of a stored view's Parquet, for the online store.
 
     Feature times without a zone are taken as UTC; values that are not finite become None, as in training.

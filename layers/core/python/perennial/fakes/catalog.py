@@ -21,7 +21,6 @@ from perennial.records import (
     ViewVersion,
 )
 
-
 Kept = TypeVar("Kept", bound=Record)
 
 
@@ -129,7 +128,7 @@ class FakeDatasets(FakeRuns):
             known = self._snapshots.get((dataset, snapshot_id))
             pointed = self._sources.get((dataset, snapshot.source))
             if known is not None and (pointed == snapshot_id or known.upload() == snapshot.upload()):
-                return known, known.run_id == snapshot.run_id
+                return known, False
             if known is not None and pointed is None and snapshot_id in self._live(dataset):
                 self._sources[dataset, snapshot.source] = snapshot_id
                 return known, False

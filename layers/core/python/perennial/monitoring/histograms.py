@@ -38,7 +38,8 @@ def make_histogram(values: Values, bins: int = 10) -> Histogram:
         edges = distinct.tolist()
         crowded = bool(edges)
     else:
-        quantiles = np.quantile(present, np.linspace(0, 1, bins + 1))
+        # Quantiles that are values of the column: interpolation would put an edge a rounding error beside a value.
+        quantiles = np.quantile(present, np.arange(bins + 1) / bins, method="inverted_cdf")
         edges = np.unique(quantiles).tolist()
         crowded = quantiles[-1] == quantiles[-2]
     if crowded:

@@ -110,7 +110,7 @@ def read_columns(rows: Sequence[Row], inputs: Mapping[str, Column], ignored: Col
         values: list[Value] = []
         for number, row in enumerate(rows):
             try:
-                values.append(read(row[name] if name in row else None))
+                values.append(read(row.get(name)))
             except ValueError as error:
                 fault = "is missing" if name not in row and not column.nullable else str(error)
                 place = f"instances[{number}].{name}"

@@ -53,7 +53,9 @@ class Predictor:
         made = {f"{view.name}__{column}" for view in _views(manifest) for column in view.columns}
         if made != set(self._place):
             odd = ", ".join(sorted(made ^ set(self._place)))
-            raise DefinitionError(f"manifest of {manifest.model} {manifest.version}: features and views differ by {odd}")
+            raise DefinitionError(
+                f"manifest of {manifest.model} {manifest.version}: features and views differ by {odd}"
+            )
 
     def predict(self, rows: Sequence[Row], read_online: ReadOnline, now: datetime) -> Predictions:
         """Check rows, compute and look up their features, and predict.
@@ -140,4 +142,6 @@ def _require_finite(matrix: Matrix, features: Sequence[str]) -> None:
     if np.isinf(matrix).any():
         row, column = np.argwhere(np.isinf(matrix))[0]
         place = f"instances[{row}]"
-        raise RequestError(f"{place} makes the feature {features[column]} infinite; look for a zero that divides", place)
+        raise RequestError(
+            f"{place} makes the feature {features[column]} infinite; look for a zero that divides", place
+        )

@@ -55,9 +55,7 @@ class RequestRunner:
         Where it runs, as from :func:`connect`.
     """
 
-    def __init__(
-        self, view: RequestView, inputs: Mapping[str, Column], connection: duckdb.DuckDBPyConnection
-    ) -> None:
+    def __init__(self, view: RequestView, inputs: Mapping[str, Column], connection: duckdb.DuckDBPyConnection) -> None:
         if not inputs:
             raise DefinitionError(f"features/{view.name}.sql: reads no column of {view.table}; take one in")
         self._view = view

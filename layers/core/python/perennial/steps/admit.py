@@ -131,7 +131,9 @@ def _too_few_rows(situation: _Situation) -> str:
     model, rows = situation.model, sum(snapshot.rows for snapshot in situation.snapshots)
     if rows >= model.retrain.min_rows or situation.catalog.champion(model.name) is not None:
         return ""
-    return f"dataset {model.dataset} holds {rows} rows; the first model needs {model.retrain.min_rows} (retrain.min_rows)"
+    return (
+        f"dataset {model.dataset} holds {rows} rows; the first model needs {model.retrain.min_rows} (retrain.min_rows)"
+    )
 
 
 def _too_little_new_data(situation: _Situation) -> str:
@@ -195,4 +197,7 @@ def _over_budget(situation: _Situation) -> str:
     recent = [run for run in situation.automatic if run.started_at > since]
     if situation.by_person or len(recent) < budget:
         return ""
-    return f"{len(recent)} runs that no person asked for started in the last 24 hours; {budget} are allowed (retrain.daily_budget)"
+    return (
+        f"{len(recent)} runs that no person asked for started in the last 24 hours; "
+        f"{budget} are allowed (retrain.daily_budget)"
+    )

@@ -72,7 +72,9 @@ def _judge(
     for candidate in model.candidates:
         found, artifact = read_candidate(ports, model.name, run_id, candidate.name)
         if found.features != training_set.features:
-            raise DataError(f"run {run_id}: candidate {candidate.name!r} has other features than the training set; train again")
+            raise DataError(
+                f"run {run_id}: candidate {candidate.name!r} has other features than the training set; train again"
+            )
         figures[candidate.name] = metrics(rows.target, score(artifact, rows.features))
         parity[candidate.name] = found.parity_error
     champion = _champion(ports, model, holdout)

@@ -48,7 +48,8 @@ def run(request: Request, ports: Ports) -> Failure:
             kind=request.kind,
             subject=request.subject,
             status="running",
-            trigger=request.trigger or Trigger(kind="run", source=request.run_id, reason="failed before it was recorded"),
+            trigger=request.trigger
+            or Trigger(kind="run", source=request.run_id, reason="failed before it was recorded"),
             started_at=now,
             code_version=ports.code_version,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from perennial.data.engine import Resources
+from perennial.data.engine import DEFAULTS, Resources
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
 from perennial.steps.recording import recorded
@@ -29,7 +29,7 @@ class Refreshed(BaseModel):
     views: dict[str, int]
 
 
-def run(request: Request, ports: Ports, *, resources: Resources = Resources()) -> Refreshed:
+def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> Refreshed:
     """Compute what is missing of request views, all of the stored ones, write the online store, close the run.
 
     Raises

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from perennial import keys
 from perennial.data.contract import Validated, validate_csv
-from perennial.data.engine import Resources, sha256_of
+from perennial.data.engine import DEFAULTS, Resources, sha256_of
 from perennial.definitions import Dataset
 from perennial.errors import DataError
 from perennial.ports import Ports
@@ -44,7 +44,7 @@ class Ingested(BaseModel):
     """Whether this run changed the dataset; False for an upload that is there already."""
 
 
-def run(request: Request, ports: Ports, *, resources: Resources = Resources()) -> Ingested:
+def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> Ingested:
     """Validate an upload and publish its snapshot; the same upload again gives the same snapshot.
 
     Raises
@@ -91,8 +91,8 @@ def _ingest(
     known = next((snapshot for snapshot in live if snapshot.snapshot_id == snapshot_id), None)
     # The same bytes under the same contract were published before: what stands there is not written again.
     snapshot = known or _validate(request, dataset, source, ports, folder, resources, snapshot_id, sha256)
-    renamed = {"source": source, "source_version": request.version_id}
-    published, new = ports.catalog.publish_snapshot(snapshot.model_copy(update=renamed))
+    origin = {"source": source, "source_version": request.version_id, "run_id": request.run_id}
+    published, new = ports.catalog.publish_snapshot(snapshot.model_copy(update=origin))
     return Ingested(
         run_id=request.run_id,
         dataset=dataset.name,

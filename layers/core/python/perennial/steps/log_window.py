@@ -70,7 +70,7 @@ def latest_predictions(
     """
     found = newest_first(reader.store, keys.predictions(model, version, ""), since, until)
     window: list[LoggedPrediction] = []
-    largest = 1
+    largest = 0
     while batch := list(islice(found, _batch_size(rows - len(window), largest))):
         for lines in reader.read(batch, read_predictions):
             window.extend(reversed(lines))
@@ -91,7 +91,7 @@ def latest_labelled(
     found = newest_first(reader.store, keys.labels_prefix(model, version), since, until)
     requests = (list(group) for _, group in groupby(found, key=request_id_of))
     labels: list[StoredLabel] = []
-    largest = 1
+    largest = 0
     while batch := list(islice(requests, _batch_size(rows - len(labels), largest))):
         objects = iter(reader.read([key for group in batch for key in group], read_labels))
         for group in batch:
@@ -104,8 +104,10 @@ def latest_labelled(
 
 
 def _batch_size(missing: int, largest: int) -> int:
-    """Return how many objects to read next: as many as are needed if none is larger than those seen so far."""
-    return 0 if missing <= 0 else max(1, min(_AT_ONCE, missing // largest))
+    """Return how many objects to read next: one to learn their size, then as many as are needed if none is larger."""
+    if missing <= 0:
+        return 0
+    return max(1, min(_AT_ONCE, missing // largest)) if largest else 1
 
 
 def _values(reader: LogReader, model: str, version: int, prediction_ids: Sequence[str]) -> list[float]:

@@ -38,7 +38,7 @@ class Findings(BaseModel):
     """What was found."""
 
     assessed: dict[str, Assessment]
-    """By model; a model without a champion is not among them."""
+    """By model; a model without a champion, or without a definition any more, is not among them."""
 
 
 def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Findings:
@@ -52,17 +52,17 @@ def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Find
     Raises
     ------
     NotFoundError
-        The model that is named is not defined.
+        The model that is named is not known.
     """
     reader = reader or LogReader(ports.artifacts)
-    if request.model is not None:
-        names = [ports.definitions.model(request.model).name]
-    else:
-        names = [name for name in ports.catalog.models() if name in ports.definitions.models]
+    defined = ports.definitions.models
+    names = ports.catalog.models() if request.model is None else [request.model]
     assessed: dict[str, Assessment] = {}
     for name in names:
         champion = ports.catalog.champion(name)
-        if champion is not None:
+        if champion is None and name == request.model:
+            ports.definitions.model(name)  # raises if there never was such a model
+        if champion is not None and name in defined:  # one whose definition was taken away is not watched any more
             assessment = _assess(ports, champion, ports.definitions.model(name).monitor, reader)
             _publish(ports, assessment)
             assessed[name] = assessment
@@ -114,7 +114,7 @@ def _drift(baseline: Histogram, values: npt.NDArray[np.float64]) -> float:
 
 
 def _publish(ports: Ports, assessment: Assessment) -> None:
-    """Publish the figures that there are, and only then record them: whoever sees the record may count on the metrics."""
+    """Publish the figures there are, and only then record them: whoever sees the record may count on the metrics."""
     dimensions = {"Deployment": ports.deployment, "Model": assessment.model}
     figures = {name: getattr(assessment, field) for name, field in METRICS.items()}
     metrics = [Metric(name, value, dimensions) for name, value in figures.items() if value is not None]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # feedback and monitor read the log, and have no onnxruntime
     from perennial.serving.predictor import Predictions
 
 JSON_LINES = "application/x-ndjson"
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,27 @@ def write_predictions(
     store: ObjectStore, model: str, version: int, request_id: str, at: datetime, made: Predictions, names: Sequence[str]
 ) -> list[str]:
     """Write the log object of one request and return its prediction ids, one per row."""
-    ids = [str(PredictionId(version, request_id, row)) for row in range(len(made.values))]
+    count = len(made.values)
+    ids = [str(PredictionId(version, request_id, row)) for row in range(count)]
     moment = at.isoformat()
-    lines = []
-    for row, prediction_id in enumerate(ids):
-        features = zip(names, made.features[row].tolist(), strict=True)
-        line = {
+    inputs = _rows({name: [_as_json(value) for value in values] for name, values in made.inputs.items()}, count)
+    features = ([None if math.isnan(value) else value for value in row] for row in made.features.tolist())
+    lines = (
+        {
             "prediction_id": prediction_id,
             "at": moment,
             "row": row,
-            "inputs": {name: _as_json(values[row]) for name, values in made.inputs.items()},
-            "features": {name: None if math.isnan(value) else value for name, value in features},
-            "prediction": float(made.values[row]),
+            "inputs": brought,
+            "features": read,
+            "prediction": value,
         }
-        lines.append(json.dumps(line, separators=(",", ":"), allow_nan=False))
-    store.put(log_key(model, version, request_id), _join(lines), JSON_LINES)
+        for row, (prediction_id, brought, read, value) in enumerate(
+            zip(
+                ids, inputs, (dict(zip(names, row, strict=True)) for row in features), made.values.tolist(), strict=True
+            )
+        )
+    )
+    store.put(log_key(model, version, request_id), _join(_encode(line) for line in lines), JSON_LINES)
     return ids
 
 
@@ -77,10 +84,10 @@ def labels_stem(model: str, version: int, request_id: str) -> str:
 
 def write_labels(store: ObjectStore, key: str, labels: Iterable[StoredLabel]) -> None:
     """Write a labels object."""
-    content = [
-        json.dumps({"prediction_id": label.prediction_id, "label": label.label, "at": label.at.isoformat()})
+    content = (
+        _encode({"prediction_id": label.prediction_id, "label": label.label, "at": label.at.isoformat()})
         for label in labels
-    ]
+    )
     store.put(key, _join(content), JSON_LINES)
 
 
@@ -130,6 +137,13 @@ def newest_first(store: ObjectStore, prefix: str, since: date, until: date, days
 def request_id_of(key: str) -> str:
     """Return the request id in the key of a log object or a labels object."""
     return key.rpartition("/")[2].partition(".")[0].partition("-")[0]
+
+
+def _rows(columns: dict[str, list[Any]], count: int) -> Iterable[dict[str, Any]]:
+    """Turn columns into one mapping per row."""
+    if not columns:
+        return [{}] * count
+    return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 
 
 def _as_json(value: Any) -> Any:

@@ -21,7 +21,7 @@ from perennial.ports import Ports
 from perennial.records import TrainingSet
 from perennial.steps.recording import recorded
 from perennial.steps.verified import download_verified, read_training_set, same_definition
-from perennial.training.candidates import fit, parameters_of
+from perennial.training.candidates import fit, parameters_of, predict
 from perennial.training.evaluation import metrics, parity_error
 from perennial.training.export import export
 from perennial.training.report import CandidateReport
@@ -108,7 +108,7 @@ def train(
     estimator = fit(candidate, learning, model.seed)
     artifact = export(estimator)
     prediction = score(artifact, holdout.features)
-    expected = np.asarray(estimator.predict(holdout.features), dtype=np.float64)
+    expected = predict(estimator, holdout.features)
     report = CandidateReport(
         candidate=candidate.name,
         algorithm=candidate.algorithm,

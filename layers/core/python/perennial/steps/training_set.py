@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from perennial import keys
-from perennial.data.engine import Resources, sha256_of
+from perennial.data.engine import DEFAULTS, Resources, sha256_of
 from perennial.data.point_in_time import SnapshotFiles, TrainingParts, write_training_set
 from perennial.definitions import Model
 from perennial.ports import Ports
@@ -28,7 +28,7 @@ class Request(BaseModel):
     model: str
 
 
-def run(request: Request, ports: Ports, *, resources: Resources = Resources()) -> TrainingSet:
+def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> TrainingSet:
     """Join the live snapshots with the model's features point-in-time and split them by event time.
 
     The files are addressed by their content: the same snapshots and definitions give the same training set.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from perennial import keys
-from perennial.data.engine import Resources, sha256_of
+from perennial.data.engine import DEFAULTS, Resources, sha256_of
 from perennial.data.views import latest_rows, write_request_view, write_stored_view
 from perennial.definitions import FeatureView
 from perennial.errors import NotFoundError
@@ -32,7 +32,7 @@ class ViewTables:
 
     ports: Ports
     folder: Path
-    resources: Resources = field(default_factory=Resources)
+    resources: Resources = DEFAULTS
 
     def snapshot(self, snapshot: Snapshot) -> Path:
         """Return a snapshot's Parquet as a file, checked against its recorded SHA-256."""

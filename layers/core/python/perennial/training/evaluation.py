@@ -61,8 +61,8 @@ def parity_error(expected: Vector, actual: Vector) -> float:
     differing = int(np.count_nonzero(finite != np.isfinite(actual)))
     if differing:
         raise DataError(
-            f"export: the ONNX model and the estimator disagree on whether {differing} of {len(expected)} predictions are finite; "
-            "choose parameters that keep the predictions finite"
+            f"export: the ONNX model and the estimator disagree on whether {differing} of {len(expected)} "
+            "predictions are finite; choose parameters that keep the predictions finite"
         )
     scale = np.maximum(1.0, np.abs(expected[finite]))
     return float(np.max(np.abs(actual[finite] - expected[finite]) / scale, initial=0.0))

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from perennial.training.scoring import INPUT, OUTPUT
 from perennial.training.trees import flatten
 
-# The oldest that hold what is used here (TreeEnsemble came with ai.onnx.ml 5), so that any later runtime reads the file.
+# The oldest that hold what is used here (TreeEnsemble came with ai.onnx.ml 5): any later runtime reads the file.
 _IR_VERSION = 10
 _OPSETS = (("", 21), ("ai.onnx.ml", 5))
 _ONE_TARGET, _SUM, _NO_TRANSFORM, _BRANCH_LEQ = 1, 1, 0, 0

@@ -26,6 +26,8 @@ def judge(
 
     Parameters
     ----------
+    gate : Gate
+        The rules.
     metric : str
         The model's metric, ``mae`` or ``rmse``; smaller is better.
     candidate : dict
@@ -50,15 +52,17 @@ def refusal(ratings: tuple[Rating, ...]) -> str:
 
 def _finite(candidate: dict[str, float]) -> Rating:
     bad, rows = int(candidate.get("not_finite", 0)), int(candidate["n"])
-    sentence = f"{bad} of {rows} predictions are not finite numbers." if bad else f"All {rows} predictions are finite numbers."
-    return Rating(rule="finite", passed=bad == 0, value=float(bad), limit=0.0, sentence=sentence)
+    how_many = f"{bad} of {rows} predictions are not" if bad else f"All {rows} predictions are"
+    return Rating(rule="finite", passed=bad == 0, value=float(bad), limit=0.0, sentence=f"{how_many} finite numbers.")
 
 
 def _max_error(limit: float, metric: str, value: float | None) -> Rating:
     if value is None:
         return _rating("max_error", False, None, limit, f"There is no {metric}, so it is not within {limit:g}.")
     passed = value <= limit
-    return _rating("max_error", passed, value, limit, f"{metric} {value:.4g} is {'within' if passed else 'above'} {limit:g}.")
+    return _rating(
+        "max_error", passed, value, limit, f"{metric} {value:.4g} is {'within' if passed else 'above'} {limit:g}."
+    )
 
 
 def _improvement(gate: Gate, metric: str, value: float | None, champion: Opponent | None) -> Rating:

@@ -1,0 +1,187 @@
+"""Checking definitions against the engine: every expression is bound to empty tables before anything is deployed."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import duckdb
+
+from perennial.data.column_sql import SQL_TYPES, faults, raw, table_columns, typed
+from perennial.data.columns_read import columns_read
+from perennial.data.engine import connect, identifier, literal
+from perennial.data.syntax import parse, require_row_by_row, require_steady
+from perennial.definition_files import Definitions
+from perennial.definitions import Dataset, FeatureView, Model
+from perennial.errors import DefinitionError
+
+_NUMERIC = re.compile(r"^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BOOLEAN)$")
+_MOMENTS = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+_UNKNOWN_COLUMN = re.compile(r'Referenced column "(.+?)" not found|does not have a column named "(.+?)"')
+_UNKNOWN_TABLE = re.compile(r"Table with name (.+?) does not exist")
+
+
+def check_definitions(definitions: Definitions) -> None:
+    """Check what needs the engine: columns, types, expressions and the shape of views.
+
+    The SQL is bound to empty tables by an engine that can reach no file and no network.
+
+    Raises
+    ------
+    DefinitionError
+        The first thing that is wrong, as ``features/x.sql: …``: file and mend in one sentence.
+    """
+    with tempfile.TemporaryDirectory() as folder, connect(Path(folder)) as connection:
+        for dataset in definitions.datasets.values():
+            _check_dataset(connection, dataset)
+        outputs = {
+            view.name: _check_view(connection, view, definitions.dataset(view.dataset))
+            for view in definitions.views.values()
+        }
+        for model in definitions.models.values():
+            _check_model(connection, model, definitions.dataset(model.dataset), outputs)
+
+
+def request_inputs(view: FeatureView, dataset: Dataset) -> list[str]:
+    """Return the columns of its dataset that a view reads, in the dataset's order: what a request must bring."""
+    return list(columns_read(view, dataset.columns))
+
+
+def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    place = f"datasets/{dataset.name}.toml"
+    twice = [name for name, count in Counter(map(str.lower, dataset.columns)).items() if count > 1]
+    if twice:
+        raise DefinitionError(f"{place}: columns: {twice[0]!r} stands twice, as SQL does not tell letter cases apart")
+    for name in dataset.columns:
+        if not name or name.lower() == "rowid" or not name.isprintable():
+            raise DefinitionError(f"{place}: columns: {name!r} is a name that SQL cannot use; choose another")
+    if dataset.delimiter in '"\r\n\0':
+        raise DefinitionError(f"{place}: delimiter: {dataset.delimiter!r} has another meaning in CSV; choose another")
+    connection.execute(f"CREATE TABLE {identifier(dataset.name)} ({table_columns(dataset)})")
+    for name, column in dataset.columns.items():
+        for value in column.allowed or ():
+            text = literal(str(value))
+            if connection.execute(f"SELECT TRY_CAST({text} AS {SQL_TYPES[column.type]}) IS NULL").fetchone() == (True,):
+                raise DefinitionError(f"{place}: columns.{name}.allowed: {value!r} is not of type {column.type}")
+        if column.format is not None:
+            _bind(connection, f"SELECT {typed(column, 'NULL::VARCHAR')}", f"{place}: columns.{name}.format", dataset)
+    for rule in dataset.rules:
+        where = f"{place}: rules: {rule.name}"
+        _check_expression(connection, rule.check, dataset, where, "BOOLEAN")
+    _check_contract(connection, dataset, place)
+
+
+def _check_contract(connection: duckdb.DuckDBPyConnection, dataset: Dataset, place: str) -> None:
+    """Bind the very conditions that ingesting uses."""
+    texts = ", ".join(f"NULL::VARCHAR AS {raw(position)}" for position in range(len(dataset.columns)))
+    conditions = ", ".join(f"({fault.condition})" for fault in faults(dataset)) or "true"
+    query = f"SELECT {conditions} FROM {identifier(dataset.name)}, (SELECT {texts})"
+    _bind(connection, query, f"{place}: rules", dataset)
+
+
+def _check_expression(
+    connection: duckdb.DuckDBPyConnection, expression: str, dataset: Dataset, place: str, kind: str
+) -> None:
+    """Make sure that an expression is one row-by-row value over a dataset's columns, of a kind."""
+    sql = f"SELECT ({expression}\n) FROM {identifier(dataset.name)}"
+    node = parse(sql, place)
+    if len(node.get("select_list", ())) != 1:
+        raise DefinitionError(f"{place}: must be one expression")
+    require_row_by_row(node, dataset.name, place)
+    require_steady(node, place)
+    ((_, found),) = _bind(connection, sql, place, dataset)
+    if kind == "BOOLEAN" and found != "BOOLEAN":
+        raise DefinitionError(f"{place}: must be a condition, but gives {found}; compare it with something")
+    if kind == "NUMBER" and not _NUMERIC.match(found):
+        raise DefinitionError(f"{place}: must be a number, but gives {found}; cast it to DOUBLE")
+
+
+def _check_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, dataset: Dataset) -> dict[str, str]:
+    """Check a view; return the types of its columns by name."""
+    place = f"features/{view.name}.sql"
+    node = parse(view.sql, place)
+    require_steady(node, place)
+    if view.kind == "request":
+        require_row_by_row(node, dataset.name, place)
+    columns = _bind(connection, view.sql, place, dataset)
+    twice = [name for name, count in Counter(name.lower() for name, _ in columns).items() if count > 1]
+    if twice:
+        raise DefinitionError(f"{place}: gives two columns named {twice[0]!r}; name one of them otherwise with AS")
+    types = dict(columns)
+    if view.kind == "stored":
+        _check_keys(view, dataset, types, place)
+    return types
+
+
+def _check_keys(view: FeatureView, dataset: Dataset, types: dict[str, str], place: str) -> None:
+    for column in view.entity:
+        if column not in types:
+            raise DefinitionError(f"{place}: entity: the SELECT gives no column {_missing(column, types)}")
+        if column not in dataset.columns:
+            place_of = f"datasets/{dataset.name}.toml"
+            raise DefinitionError(f"{place}: entity: {place_of} has no column {_missing(column, dataset.columns)}")
+        expected = SQL_TYPES[dataset.columns[column].type]
+        if types[column] != expected:
+            raise DefinitionError(
+                f"{place}: entity: {column} is {types[column]} in the view, but {expected} in the dataset; "
+                f"CAST it AS {expected}"
+            )
+    time = str(view.feature_time)
+    if time not in types:
+        raise DefinitionError(f"{place}: feature_time: the SELECT gives no column {_missing(time, types)}")
+    if types[time] not in _MOMENTS:
+        raise DefinitionError(f"{place}: feature_time: {time} is {types[time]}; CAST it AS TIMESTAMP")
+    if time in view.entity:
+        raise DefinitionError(f"{place}: feature_time: {time} is an entity column as well; choose another")
+
+
+def _check_model(
+    connection: duckdb.DuckDBPyConnection, model: Model, dataset: Dataset, outputs: dict[str, dict[str, str]]
+) -> None:
+    place = f"models/{model.name}.toml"
+    _check_expression(connection, model.filter, dataset, f"{place}: filter", "BOOLEAN")
+    _check_expression(connection, model.target, dataset, f"{place}: target", "NUMBER")
+    for view, columns in model.features.items():
+        where = f"{place}: features.{view}"
+        if not columns or len(set(columns)) < len(columns):
+            raise DefinitionError(f"{where}: lists {'a column twice' if columns else 'no column'}; name each once")
+        for column in columns:
+            if column not in outputs[view]:
+                raise DefinitionError(f"{where}: features/{view}.sql gives no column {_missing(column, outputs[view])}")
+            if not _NUMERIC.match(outputs[view][column]):
+                raise DefinitionError(
+                    f"{where}: {column} is {outputs[view][column]}, but features are numbers or booleans; "
+                    f"turn it into one in features/{view}.sql"
+                )
+
+
+def _bind(connection: duckdb.DuckDBPyConnection, sql: str, place: str, dataset: Dataset) -> Sequence[tuple[str, str]]:
+    """Return (name, type) of each column that a SELECT over empty tables gives."""
+    try:
+        names = [column[0] for column in connection.execute(sql).description]
+        types = [row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM ({sql}\n)").fetchall()]
+    except duckdb.PermissionException as error:
+        raise DefinitionError(f"{place}: reads a file; the SELECT may read the table {dataset.name} only") from error
+    except duckdb.Error as error:
+        raise DefinitionError(f"{place}: {_sentence(str(error), dataset)}") from error
+    return list(zip(names, types, strict=True))
+
+
+def _sentence(message: str, dataset: Dataset) -> str:
+    """Turn the engine's message into a sentence that names what is known."""
+    if match := _UNKNOWN_COLUMN.search(message):
+        return f"dataset {dataset.name} has no column {_missing(match[1] or match[2], dataset.columns)}"
+    if match := _UNKNOWN_TABLE.search(message):
+        return f"there is no table {match[1]}; the SELECT may read the table {dataset.name} only"
+    first = message.splitlines()[0].partition(": ")[2] or message.splitlines()[0]
+    return first[0].lower() + first[1:]
+
+
+def _missing(name: str, known: Collection[str]) -> str:
+    """Return a name that is not known, with those that were perhaps meant."""
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"{name!r}; the nearest are {', '.join(near)}" if near else f"{name!r}; there is {', '.join(known)}"

@@ -1,0 +1,148 @@
+"""A registered version whose predictions can be worked out in the head: a linear ONNX graph and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from perennial import keys
+from perennial.definitions import Column
+from perennial.manifest import Histogram, Manifest, RequestView, StoredView
+from perennial.ports import Ports
+from tests.records import AT, a_version
+
+MODEL = "taxi_fare"
+SQL = """SELECT
+    trip_distance AS distance,
+    hour(pickup_datetime) AS hour,
+    coalesce(passenger_count, 1) AS passengers
+FROM taxi_trips"""
+INPUTS = {
+    "pickup_datetime": Column(type="timestamp", format="%Y-%m-%d %H:%M:%S"),
+    "passenger_count": Column(type="integer", nullable=True, min=0, max=9),
+    "trip_distance": Column(type="double", min=0.1, max=60),
+    "pickup_location_id": Column(type="integer", min=1, max=265),
+}
+FEATURES = ("trip_context__distance", "trip_context__hour", "trip_context__passengers", "zone_stats__mean_speed")
+WEIGHTS = (2.0, 0.5, 1.0, 0.1)
+BIAS = 3.0
+"""The graph predicts 3 + 2 distance + hour / 2 + passengers + speed / 10, a missing feature counting as 0."""
+VIEW_VERSION = "f" * 64
+
+
+def linear_graph(weights: Sequence[float] = WEIGHTS, bias: float = BIAS, dtype: int = TensorProto.DOUBLE) -> bytes:
+    """Return an ONNX file that computes ``x @ weights + bias``, missing values counting as 0."""
+    column = helper.make_tensor("weights", dtype, [len(weights), 1], list(weights))
+    nodes = [
+        helper.make_node("IsNaN", ["features"], ["missing"]),
+        helper.make_node("Where", ["missing", "zero", "features"], ["filled"]),
+        helper.make_node("MatMul", ["filled", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["prediction"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("features", dtype, [None, len(weights)])],
+        [helper.make_tensor_value_info("prediction", dtype, [None, 1])],
+        [column, helper.make_tensor("bias", dtype, [1], [bias]), helper.make_tensor("zero", dtype, [1], [0.0])],
+    )
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    assert isinstance(content, bytes)
+    return content
+
+
+def a_manifest(graph: bytes | None = None, **changes: Any) -> Manifest:
+    """Return the manifest of version 1: a request view, a stored view and baselines of evenly spread values."""
+    graph = linear_graph() if graph is None else graph
+    tens = tuple(float(edge) for edge in range(0, 110, 10))
+    flat = Histogram(edges=tens, counts=(0, *[100] * 10, 0, 0))
+    example: dict[str, Any] = {
+        "model": MODEL,
+        "version": 1,
+        "task": "regression",
+        "target": "total_amount - tip_amount",
+        "metric": "mae",
+        "algorithm": "ridge",
+        "candidate": "ridge",
+        "parameters": {},
+        "seed": 0,
+        "features": FEATURES,
+        "request": RequestView(
+            name="trip_context", table="taxi_trips", sql=SQL, columns=("distance", "hour", "passengers")
+        ),
+        "stored": (
+            StoredView(
+                name="zone_stats",
+                version=VIEW_VERSION,
+                entity=("pickup_location_id",),
+                columns=("mean_speed",),
+                ttl_seconds=92 * 86400.0,
+            ),
+        ),
+        "inputs": INPUTS,
+        "ignored": ("fare_amount", "total_amount"),
+        "event_time": "pickup_datetime",
+        "onnx_input": "features",
+        "onnx_output": "prediction",
+        "files": {"model.onnx": hashlib.sha256(graph).hexdigest()},
+        "metrics": {"mae": 2.0, "rmse": 3.0},
+        "parity_error": 0.0,
+        "baseline": dict.fromkeys(FEATURES, flat),
+        "prediction_baseline": Histogram(edges=tuple(4 * edge for edge in tens), counts=flat.counts),
+        "definition_hash": "d" * 64,
+        "code_version": "test",
+        "run_id": "train-1",
+        "training_set_id": "t1",
+        "snapshots": ("s1",),
+        "split_at": datetime(2019, 2, 22),  # noqa: DTZ001 - event times of a dataset bear no zone
+        "libraries": {},
+        "created_at": AT,
+    }
+    return Manifest(**{**example, **changes})
+
+
+def register(
+    ports: Ports, manifest: Manifest | None = None, graph: bytes | None = None, *, champion: bool = True, **changes: Any
+) -> Manifest:
+    """Write a version's files, publish it and, unless told otherwise, let it serve; return its manifest."""
+    graph = linear_graph() if graph is None else graph
+    manifest = manifest or a_manifest(graph)
+    content = manifest.model_dump_json().encode()
+    manifest_key = keys.artifact(manifest.model, manifest.version, "manifest.json")
+    ports.artifacts.put(keys.artifact(manifest.model, manifest.version, "model.onnx"), graph)
+    ports.artifacts.put(manifest_key, content)
+    version = a_version(
+        manifest.version,
+        manifest.model,
+        manifest_key=manifest_key,
+        manifest_sha256=hashlib.sha256(content).hexdigest(),
+        **changes,
+    )
+    ports.catalog.publish_version(version)
+    if champion:
+        serving = ports.catalog.champion(manifest.model)
+        expected = serving.version if serving else None
+        ports.catalog.promote(manifest.model, manifest.version, expected, AT, "test", "for a test")
+    return manifest
+
+
+def a_trip(**changes: Any) -> dict[str, Any]:
+    """Return one instance: 10 miles at 8 in the morning with one passenger."""
+    example = {
+        "pickup_datetime": "2019-03-01 08:30:00",
+        "passenger_count": 1,
+        "trip_distance": 10.0,
+        "pickup_location_id": 42,
+    }
+    return {**example, **changes}
+
+
+def by_hand(features: Mapping[str, float]) -> float:
+    """Return what the linear graph must predict for features by name, those that are missing left out."""
+    weights = dict(zip(FEATURES, WEIGHTS, strict=True))
+    return BIAS + float(np.sum([weights[name] * value for name, value in features.items()]))

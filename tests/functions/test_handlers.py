@@ -1,0 +1,284 @@
+"""Each handler, driven by its sample event over fakes; together they are the whole loop."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import functions.admit
+import functions.batch
+import functions.evaluate
+import functions.fail
+import functions.features
+import functions.feedback
+import functions.ingest
+import functions.monitor
+import functions.predict
+import functions.promote
+import functions.register
+import functions.smoke
+import functions.training_set
+from perennial.aws.handler import logger
+from perennial.errors import DefinitionError, TransientError
+from perennial.fakes import FakeObjectStore
+from perennial.ports import Ports
+from tests.functions.conftest import EVENTS, event
+
+FUNCTIONS = Path(functions.ingest.__file__).parent
+STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "promote")
+HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "ingest": functions.ingest.handler,
+    "features": functions.features.handler,
+    "admit": functions.admit.handler,
+    "training_set": functions.training_set.handler,
+    "evaluate": functions.evaluate.handler,
+    "register": functions.register.handler,
+    "smoke": functions.smoke.handler,
+    "promote": functions.promote.handler,
+    "fail": functions.fail.handler,
+    "predict": functions.predict.handler,
+    "feedback": functions.feedback.handler,
+    "monitor": functions.monitor.handler,
+}
+
+
+def call(verb: str, ports: Ports, **changes: Any) -> dict[str, Any]:
+    """Call a handler with its sample event, as Lambda would; what it returns is plain JSON."""
+    result = HANDLERS[verb](event(verb, **changes), None, ports)
+    json.dumps(result, allow_nan=False)
+    return result
+
+
+def up_to(last: str, ports: Ports) -> dict[str, Any]:
+    """Run the steps in their order up to one of them and return what that one said."""
+    result: dict[str, Any] = {}
+    for verb in STEPS[: STEPS.index(last) + 1]:
+        if verb == "train":
+            assert functions.batch.main([verb, (EVENTS / "train.json").read_text(encoding="utf-8")], ports) == 0
+        else:
+            result = call(verb, ports)
+    return result
+
+
+def answer_of(response: dict[str, Any]) -> tuple[int, Any]:
+    return response["statusCode"], json.loads(response["body"])
+
+
+def test_ingest_publishes_the_upload(uploaded: Ports) -> None:
+    found = up_to("ingest", uploaded)
+    assert (found["dataset"], found["rows"], found["rejected"], found["published"]) == ("taxi_trips", 400, 0, True)
+
+
+def test_features_fills_the_views(uploaded: Ports) -> None:
+    assert up_to("features", uploaded)["views"]["trip_context"] == 400
+    assert uploaded.catalog.run("ingest-2019-03").status == "succeeded"
+
+
+def test_admit_lets_the_first_model_be_trained(uploaded: Ports) -> None:
+    found = up_to("admit", uploaded)
+    assert (found["admitted"], found["candidates"]) == (True, ["ridge"])
+
+
+def test_training_set_splits_by_time(uploaded: Ports) -> None:
+    found = up_to("training_set", uploaded)
+    assert (found["rows_train"] + found["rows_holdout"], found["rows_holdout"]) == (400, 7 * 24 + 1)
+
+
+def test_evaluate_judges_the_candidates(uploaded: Ports) -> None:
+    found = up_to("evaluate", uploaded)
+    assert found["candidate"] == "ridge"
+    assert found["passed"]
+
+
+def test_register_gives_the_first_version_its_number(uploaded: Ports) -> None:
+    found = up_to("register", uploaded)
+    assert (found["version"], found["passed"]) == (1, True)
+    assert uploaded.catalog.run("train-1").status == "succeeded"
+
+
+def test_smoke_and_promote_let_the_version_serve(uploaded: Ports) -> None:
+    assert up_to("smoke", uploaded)["rows"] > 0
+    assert call("promote", uploaded)["previous"] is None
+    champion = uploaded.catalog.champion("taxi_fare")
+    assert champion is not None
+    assert champion.version == 1
+
+
+def test_fail_closes_the_run_with_the_errors_sentence(ports: Ports) -> None:
+    assert call("fail", ports) == {"run_id": "train-2"}
+    run = ports.catalog.run("train-2")
+    assert run.status == "failed"
+    assert "its SHA-256 is not the recorded one" in (run.error or "")
+
+
+def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    status, answer = answer_of(call("predict", uploaded))
+    assert (status, answer["model"], answer["version"]) == (200, "taxi_fare", 1)
+    values = [prediction["value"] for prediction in answer["predictions"]]
+    assert values == pytest.approx([3 + 2 * 2.5, 3 + 2 * 11.2], abs=0.3)  # the price that the trips were made with
+
+    labels = [{"prediction_id": made["prediction_id"], "label": made["value"] + 1} for made in answer["predictions"]]
+    body = json.dumps({"labels": labels})
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 2, "duplicates": 0})
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 0, "duplicates": 2})
+
+    found = call("monitor", uploaded)
+    assert found["batchItemFailures"] == []
+    assessment = found["assessed"]["taxi_fare"]
+    assert (assessment["rows"], assessment["labelled"]) == (2, 2)
+    assert assessment["performance"] == pytest.approx(1.0)
+    assert len(uploaded.catalog.assessments("taxi_fare")) == 1  # two messages about one model are one look at it
+
+
+def test_a_version_in_the_path_is_the_one_that_answers(uploaded: Ports) -> None:
+    up_to("register", uploaded)  # registered, but not serving
+    path = {"model": "taxi_fare", "version": "1"}
+    assert answer_of(call("predict", uploaded, pathParameters=path))[0] == 200
+    assert answer_of(call("predict", uploaded))[0] == 404
+    for version in ("2", "0", "-1", "one", "²", "9" * 5000):
+        status, body = answer_of(call("predict", uploaded, pathParameters={**path, "version": version}))
+        assert (status, body["title"]) == (404, "Not Found")
+
+
+def test_a_body_in_base64_is_decoded(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    encoded = base64.b64encode(event("predict")["body"].encode()).decode()
+    assert answer_of(call("predict", uploaded, body=encoded, isBase64Encoded=True))[0] == 200
+    status, body = answer_of(call("predict", uploaded, body="*", isBase64Encoded=True))
+    assert (status, body["field"]) == (400, "body")
+
+
+def test_a_fault_in_a_request_is_a_problem_that_names_the_field(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    rows = json.loads(event("predict")["body"])["instances"]
+    rows[1]["trip_distance"] = -1
+    response = call("predict", uploaded, body=json.dumps({"instances": rows}))
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    assert answer_of(response) == (
+        400,
+        {
+            "type": "about:blank",
+            "title": "Bad Request",
+            "status": 400,
+            "detail": "instances[1].trip_distance is -1, which is below 0.1",
+            "field": "instances[1].trip_distance",
+        },
+    )
+
+
+def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    row = json.loads(event("predict")["body"])["instances"][0]
+    assert answer_of(call("predict", uploaded, body=json.dumps({"instances": [row] * 1001})))[0] == 413
+    status, body = answer_of(call("feedback", uploaded))
+    assert (status, body["field"]) == (404, "labels[0].prediction_id")
+
+
+def test_an_artifact_that_was_changed_is_a_500_that_leaks_nothing(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    uploaded.artifacts.put("models/taxi_fare/1/model.onnx", b"something else")
+    status, body = answer_of(call("predict", uploaded))
+    assert status == 500
+    assert "SHA-256" not in body["detail"]
+    assert "onnx" not in str(body)
+
+
+def test_a_busy_service_is_a_503(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(model: str) -> None:
+        raise TransientError("dynamodb: ThrottlingException")
+
+    monkeypatch.setattr(ports.catalog, "champion", busy)
+    status, body = answer_of(call("predict", ports))
+    assert status == 503
+    assert "dynamodb" not in str(body)
+
+
+def test_monitor_looks_at_all_models_when_the_schedule_calls(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    found = functions.monitor.handler({"model": None}, None, uploaded)
+    assert list(found["assessed"]) == ["taxi_fare"]
+
+
+def test_the_messages_of_a_model_whose_assessment_fails_stay_in_the_queue(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    uploaded.artifacts.put("models/taxi_fare/1/manifest.json", b"{}")
+    found = call("monitor", uploaded)
+    messages = [record["messageId"] for record in event("monitor")["Records"]]
+    assert found == {"assessed": {}, "batchItemFailures": [{"itemIdentifier": message} for message in messages]}
+
+
+@pytest.mark.parametrize("body", ["{}", "not json", json.dumps({"detail": {"object": {"key": "models/taxi_fare/1"}}})])
+def test_a_message_about_something_else_shows_that_the_rule_is_wrong(ports: Ports, body: str) -> None:
+    with pytest.raises(DefinitionError, match="mend"):
+        functions.monitor.handler({"Records": [{"messageId": "1", "body": body}]}, None, ports)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in ("predict", "feedback", "monitor")])
+def test_an_event_of_another_shape_is_refused_by_name(verb: str, ports: Ports) -> None:
+    with pytest.raises(DefinitionError, match=rf"{verb}: run_id: field required"):
+        HANDLERS[verb]({}, None, ports)
+
+
+def test_an_error_reaches_the_state_machine_by_the_name_of_its_class(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise TransientError("dynamodb: ThrottlingException")
+
+    monkeypatch.setattr(ports.catalog, "snapshots", busy)
+    with pytest.raises(TransientError):
+        call("admit", ports)
+
+
+def test_each_call_of_a_step_is_one_line_of_json_in_the_log(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    call("fail", ports)
+    (record,) = caplog.records
+    line = json.loads(logger().registered_handler.format(record))
+    assert (line["message"], line["step"], line["run_id"]) == ("done", "fail", "train-2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["fail", json.dumps({"run_id": "r", "kind": "train", "subject": "taxi_fare"})], 0),
+        (["train", json.dumps({"run_id": "nowhere", "model": "taxi_fare", "candidate": "ridge"})], 10),
+        (["train", "{}"], 10),
+        (["train", "not json"], 10),
+        (["train"], 10),
+        (["os.path", "{}"], 10),
+    ],
+)
+def test_the_container_says_by_its_exit_code_what_went_wrong(arguments: list[str], code: int, ports: Ports) -> None:
+    assert functions.batch.main(arguments, ports) == code
+
+
+def test_the_container_asks_for_another_try_when_a_service_was_busy(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise TransientError("dynamodb: ThrottlingException")
+
+    monkeypatch.setattr(ports.catalog, "start_run", busy)
+    assert functions.batch.main(["fail", json.dumps({"run_id": "r", "kind": "train", "subject": "x"})], ports) == 20
+
+
+def test_the_container_runs_whatever_a_function_runs(ports: Ports) -> None:
+    ports.raw.put(event("ingest")["key"], gzip.compress(b"no such columns\n"))
+    assert functions.batch.main(["ingest", json.dumps(event("ingest"))], ports) == 10
+    assert isinstance(ports.raw, FakeObjectStore)
+
+
+@pytest.mark.parametrize("path", sorted(FUNCTIONS.glob("*.py")), ids=lambda path: path.stem)
+def test_an_entrypoint_is_short_and_has_a_sample_event(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if path.stem != "batch":
+        assert (EVENTS / f"{path.stem}.json").is_file()

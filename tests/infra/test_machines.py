@@ -1,0 +1,135 @@
+"""What holds for the state machines, the jobs and what starts them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synthesised import Synthesised, states
+
+from infra.functions import SHAPES
+
+RUNS_A_STEP = ("states:::lambda:invoke", "states:::batch:submitJob.sync")
+
+
+def tasks(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: state for name, state in states(machine) if state["Type"] == "Task"}
+
+
+def test_every_task_ends_in_time(stack: Synthesised) -> None:
+    for verb, machine in stack.machines().items():
+        assert machine["TimeoutSeconds"] <= 6 * 3600, verb
+        for name, task in tasks(machine).items():
+            assert 0 < task["TimeoutSeconds"] < machine["TimeoutSeconds"], f"{verb}: {name}"
+
+
+def test_a_task_waits_longer_than_its_function_runs(stack: Synthesised) -> None:
+    for machine in stack.machines().values():
+        for name, task in tasks(machine).items():
+            if name in SHAPES:
+                assert task["TimeoutSeconds"] > SHAPES[name].seconds
+
+
+def test_every_task_is_retried_on_transient_errors_only_and_spread_over_time(stack: Synthesised) -> None:
+    lasting = {"States.ALL", "States.TaskFailed", "States.Timeout", "DataError", "DefinitionError", "ConflictError"}
+    for verb, machine in stack.machines().items():
+        for name, task in tasks(machine).items():
+            (retry,) = task["Retry"]
+            assert not lasting & set(retry["ErrorEquals"]), f"{verb}: {name}"
+            assert retry["JitterStrategy"] == "FULL", f"{verb}: {name}"
+            assert retry["MaxAttempts"] == 3, f"{verb}: {name}"
+            if task["Resource"].endswith("lambda:invoke"):
+                assert {"TransientError", "Lambda.TooManyRequestsException"} <= set(retry["ErrorEquals"])
+            if "batch" in task["Resource"]:
+                assert "Batch.TooManyRequestsException" in retry["ErrorEquals"]
+
+
+def test_every_error_is_recorded_before_the_machine_fails(stack: Synthesised) -> None:
+    for verb, machine in stack.machines().items():
+        for name, state in machine["States"].items():
+            if name != "fail" and state["Type"] in ("Task", "Map"):
+                (catch,) = state["Catch"]
+                assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "fail"), f"{verb}: {name}"
+        record = machine["States"]["fail"]
+        assert record["Next"] == record["Catch"][0]["Next"] == "failed"
+        assert record["Catch"][0]["ResultPath"] is None, "the first error is the one that is shown"
+        assert record["Parameters"]["Payload"]["kind"] == verb
+        assert machine["States"]["failed"]["Type"] == "Fail"
+
+
+def test_every_step_is_told_the_run(stack: Synthesised) -> None:
+    for machine in stack.machines().values():
+        for task in tasks(machine).values():
+            if task["Resource"].endswith("lambda:invoke"):
+                assert task["Parameters"]["Payload"]["run_id.$"] == "$$.Execution.Name"
+
+
+def test_training_fans_out_over_the_admitted_candidates_in_batch(stack: Synthesised) -> None:
+    fan = stack.machines()["train"]["States"]["candidates"]
+    assert fan["ItemsPath"] == "$.admit.output.candidates"
+    assert fan["ItemSelector"]["run_id.$"] == "$$.Execution.Name"
+    train = fan["ItemProcessor"]["States"]["train"]
+    assert train["Resource"].endswith("batch:submitJob.sync")
+    assert train["Parameters"]["Parameters"] == {"step": "train", "input.$": "States.JsonToString($)"}
+
+
+def test_a_model_that_passes_is_deployed_and_one_that_does_not_is_not(stack: Synthesised) -> None:
+    passed = stack.machines()["train"]["States"]["passed"]
+    assert passed["Choices"] == [{"Variable": "$.register.output.passed", "BooleanEquals": True, "Next": "deploy"}]
+    assert stack.machines()["train"]["States"][passed["Default"]]["Type"] == "Succeed"
+    assert stack.machines()["train"]["States"]["deploy"]["Resource"].endswith("startExecution.sync:2")
+
+
+def test_machines_log_errors_without_what_they_pass_on(stack: Synthesised) -> None:
+    for machine in stack.properties("AWS::StepFunctions::StateMachine").values():
+        assert machine["StateMachineType"] == "STANDARD"
+        assert machine["LoggingConfiguration"]["Level"] == "ERROR"
+        assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+
+
+def test_a_job_is_repeated_after_a_transient_error_and_never_after_wrong_data(stack: Synthesised) -> None:
+    (job,) = stack.properties("AWS::Batch::JobDefinition").values()
+    rules = job["RetryStrategy"]["EvaluateOnExit"]
+    by_code = {rule["OnExitCode"]: rule["Action"] for rule in rules if "OnExitCode" in rule}
+    assert by_code == {"10": "EXIT", "20": "RETRY"}
+    assert rules[-1] == {"Action": "EXIT", "OnReason": "*"}, "what no rule matches would be repeated"
+    assert {"Action": "RETRY", "OnStatusReason": "Host EC2*"} in rules
+    assert job["RetryStrategy"]["Attempts"] == 3
+    assert job["Timeout"]["AttemptDurationSeconds"] * 3 < 4 * 3600
+
+
+def test_a_job_runs_a_step_by_name_on_arm_fargate(stack: Synthesised) -> None:
+    (job,) = stack.properties("AWS::Batch::JobDefinition").values()
+    container = job["ContainerProperties"]
+    assert container["Command"] == ["Ref::step", "Ref::input"]
+    assert container["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+    assert job["PlatformCapabilities"] == ["FARGATE"]
+
+
+def test_no_event_is_lost_silently(stack: Synthesised) -> None:
+    rules = stack.properties("AWS::Events::Rule")
+    assert rules
+    for id, rule in rules.items():
+        for target in rule["Targets"]:
+            assert "DeadLetterConfig" in target, id
+    schedules = stack.properties("AWS::Scheduler::Schedule")
+    assert schedules
+    for id, schedule in schedules.items():
+        assert "DeadLetterConfig" in schedule["Target"], id
+
+
+def test_the_monitor_looks_at_predictions_and_labels_after_a_while_and_two_at_a_time(dev: Synthesised) -> None:
+    (mapping,) = dev.properties("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["MaximumBatchingWindowInSeconds"] == 60
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    (queue,) = [queue for queue in dev.properties("AWS::SQS::Queue").values() if "RedrivePolicy" in queue]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert queue["VisibilityTimeout"] >= 6 * SHAPES["monitor"].seconds
+    patterns = [rule["EventPattern"] for rule in dev.properties("AWS::Events::Rule").values()]
+    (watched,) = [pattern["detail"]["object"]["key"] for pattern in patterns if "object" in pattern.get("detail", {})]
+    assert watched == [{"prefix": "predictions/"}, {"prefix": "labels/"}]
+
+
+def test_nothing_behind_the_api_outlasts_it(stack: Synthesised) -> None:
+    for verb in ("predict", "feedback"):
+        assert stack.functions()[verb]["Timeout"] <= 29

@@ -1,0 +1,140 @@
+"""Who may do what."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from synthesised import Synthesised, as_list
+
+from infra.functions import SHAPES
+from infra.stack import ACCESS
+from perennial import keys
+
+# Actions for which AWS knows no resource: they are allowed on "*" or not at all.
+WITHOUT_RESOURCES = {
+    "batch:DescribeJobs",
+    "cloudwatch:PutMetricData",  # bounded by its namespace, see below
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+NOW = datetime(2019, 3, 1, tzinfo=UTC)
+KEYS = (
+    keys.snapshot("d", "s"),
+    keys.quarantine("d", "s"),
+    keys.ingest_report("d", "s"),
+    keys.request_view("v", "1", "s"),
+    keys.training_set("m", "s", "train"),
+    keys.candidate("m", "r", "c", "model.onnx"),
+    keys.evaluation_report("m", "r"),
+    keys.artifact("m", 1, "model.onnx"),
+    keys.predictions("m", 1, "r", NOW),
+    keys.labels("m", 1, "r", "c", NOW),
+)
+
+
+def test_every_function_has_a_role_of_its_own(stack: Synthesised) -> None:
+    roles = [json.dumps(function["Role"]) for function in stack.properties("AWS::Lambda::Function").values()]
+    assert len(set(roles)) == len(roles)
+
+
+def test_no_role_may_do_everything_of_a_service(stack: Synthesised) -> None:
+    wild = {(id, action) for id, given in stack.statements() for action in as_list(given["Action"]) if "*" in action}
+    assert wild == set()
+
+
+def test_every_permission_names_its_resource_where_aws_has_one(stack: Synthesised) -> None:
+    for id, given in stack.statements():
+        if "*" in as_list(given["Resource"]):
+            assert set(as_list(given["Action"])) <= WITHOUT_RESOURCES, id
+
+
+def test_metrics_are_published_in_one_namespace_only(stack: Synthesised) -> None:
+    given = [given for _, given in stack.statements() if "cloudwatch:PutMetricData" in as_list(given["Action"])]
+    assert [statement["Condition"] for statement in given] == [
+        {"StringEquals": {"cloudwatch:namespace": "Perennial"}}
+    ]
+
+
+def test_no_role_of_ours_has_a_policy_that_aws_manages(stack: Synthesised) -> None:
+    ours = {
+        id: found["ManagedPolicyArns"]
+        for id, found in stack.properties("AWS::IAM::Role").items()
+        if "ManagedPolicyArns" in found
+    }
+    # The CDK's own bucket cleaner, and API Gateway's role for the account's access logs.
+    assert {id for id in ours if not id.startswith(("CustomS3AutoDelete", "ServingApiCloudWatchRole"))} == set()
+
+
+def test_predict_reads_models_and_writes_predictions_and_nothing_else_of_the_artifacts(stack: Synthesised) -> None:
+    given = [given for id, given in stack.statements() if id.startswith("Functionspredictrole")]
+    objects = {
+        action: json.dumps(as_list(statement["Resource"]))
+        for statement in given
+        for action in as_list(statement["Action"])
+        if action in ("s3:GetObject", "s3:PutObject")
+    }
+    assert objects["s3:GetObject"].count("/models/*") == 1
+    assert objects["s3:PutObject"].count("/predictions/*") == 1
+    assert all(text.count("Artifacts") == 1 for text in objects.values())
+
+
+def test_every_step_is_kept_to_keys_that_the_library_writes() -> None:
+    for step, access in ACCESS.items():
+        for pattern in (*access.reads, *access.writes):
+            prefix = pattern.removesuffix("*")
+            assert prefix.endswith("/"), step
+            assert any(key.startswith(prefix) for key in KEYS), f"{step}: {pattern}"
+
+
+def test_every_key_that_the_library_writes_is_written_by_a_step() -> None:
+    writable = [pattern.removesuffix("*") for access in ACCESS.values() for pattern in access.writes]
+    assert [key for key in KEYS if not any(key.startswith(prefix) for prefix in writable)] == []
+
+
+def test_every_step_has_its_access_written_down() -> None:
+    assert set(ACCESS) == set(SHAPES) | {"train"}
+
+
+def test_no_method_of_the_api_is_open(stack: Synthesised) -> None:
+    methods = stack.properties("AWS::ApiGateway::Method")
+    assert len(methods) == 3
+    assert {method["AuthorizationType"] for method in methods.values()} == {"AWS_IAM"}
+
+
+def test_the_api_throttles_and_logs_no_bodies(dev: Synthesised) -> None:
+    (stage,) = dev.properties("AWS::ApiGateway::Stage").values()
+    (setting,) = stage["MethodSettings"]
+    assert stage["StageName"] == "dev"
+    assert setting["DataTraceEnabled"] is False
+    assert setting["LoggingLevel"] == "OFF"
+    assert setting["ThrottlingRateLimit"] > 0
+    fields = json.loads(stage["AccessLogSetting"]["Format"])
+    assert "$context.status" in fields.values()
+    assert not any("body" in value.lower() for value in fields.values())
+
+
+def test_no_job_can_be_reached_from_outside(stack: Synthesised) -> None:
+    groups = stack.properties("AWS::EC2::SecurityGroup")
+    (jobs,) = [group for group in groups.values() if "jobs: nothing in" in group["GroupDescription"]]
+    assert "SecurityGroupIngress" not in jobs
+    assert [rule["FromPort"] for rule in jobs["SecurityGroupEgress"]] == [443]
+
+
+def test_prod_runs_jobs_without_a_public_address(prod: Synthesised) -> None:
+    (job,) = prod.properties("AWS::Batch::JobDefinition").values()
+    assert job["ContainerProperties"]["NetworkConfiguration"] == {"AssignPublicIp": "DISABLED"}
+    assert not prod.resources("AWS::EC2::InternetGateway")
+    assert not prod.resources("AWS::EC2::NatGateway")
+    services = json.dumps([endpoint["ServiceName"] for endpoint in prod.properties("AWS::EC2::VPCEndpoint").values()])
+    for service in ("s3", "dynamodb", "ecr.api", "ecr.dkr", "logs"):
+        assert f".{service}" in services

@@ -1,0 +1,204 @@
+"""Wrong definitions are found before anything is deployed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perennial.data.check import check_definitions, request_inputs
+from perennial.definition_files import Definitions
+from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Rule, Split
+from perennial.errors import DefinitionError
+
+COLUMNS = {
+    "began": Column(type="timestamp"),
+    "zone": Column(type="integer"),
+    "miles": Column(type="double"),
+    "flag": Column(type="string", nullable=True),
+}
+STORED_SQL = "SELECT zone, max(began) AS known_at, avg(miles) AS mean FROM rides GROUP BY zone"
+
+
+def dataset(**changes: Any) -> Dataset:
+    return Dataset(**{"name": "rides", "event_time": "began", "columns": COLUMNS, **changes})
+
+
+def request(sql: str) -> FeatureView:
+    return FeatureView(name="now", kind="request", dataset="rides", sql=sql)
+
+
+def stored(sql: str = STORED_SQL, **changes: Any) -> FeatureView:
+    fields = {"name": "past", "kind": "stored", "dataset": "rides", "entity": ("zone",), "feature_time": "known_at"}
+    return FeatureView(**{**fields, "sql": sql, **changes})
+
+
+def model(**changes: Any) -> Model:
+    fields: dict[str, Any] = {
+        "name": "fare",
+        "dataset": "rides",
+        "target": "miles",
+        "features": {"now": ("distance",)},
+        "split": Split(holdout="1 day"),
+        "candidates": (Candidate(name="ridge", algorithm="ridge"),),
+    }
+    return Model(**{**fields, **changes})
+
+
+def definitions(*parts: Dataset | FeatureView | Model) -> Definitions:
+    def of(kind: type[Any]) -> dict[str, Any]:
+        return {part.name: part for part in parts if isinstance(part, kind)}
+
+    return Definitions(of(Dataset) or {"rides": dataset()}, of(FeatureView), of(Model))
+
+
+def refusal(*parts: Dataset | FeatureView | Model) -> str:
+    with pytest.raises(DefinitionError) as error:
+        check_definitions(definitions(*parts))
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_shipped_definitions_are_well(definitions: Definitions) -> None:
+    check_definitions(definitions)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT miles FROM rides",
+        "FROM rides",
+        "SELECT r.miles * 2 AS m, CASE WHEN zone > 5 THEN 1 ELSE 0 END AS z FROM rides r",
+        "SELECT greatest(miles, 1) AS m, coalesce(flag, 'x') = 'x' AS f, hour(began) AS h FROM Rides",
+    ],
+)
+def test_a_view_that_goes_row_by_row_is_well(sql: str) -> None:
+    check_definitions(definitions(request(sql)))
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT avg(miles) AS m FROM rides", "without the aggregate avg"),
+        ("SELECT COUNT(*) AS m FROM rides", "without the aggregate count_star"),
+        ("SELECT sum(miles) OVER () AS m FROM rides", "without the window function sum"),
+        ("SELECT miles FROM rides GROUP BY ALL", "without GROUP BY ALL"),
+        ("SELECT zone FROM rides GROUP BY zone", "without GROUP BY"),
+        ("SELECT DISTINCT zone FROM rides", "without DISTINCT"),
+        ("SELECT zone FROM rides ORDER BY zone", "without ORDER BY"),
+        ("SELECT zone FROM rides LIMIT 5", "without LIMIT"),
+        ("SELECT zone FROM rides WHERE zone > 5", "without WHERE"),
+        ("SELECT zone FROM rides QUALIFY true", "without QUALIFY"),
+        ("SELECT zone FROM rides TABLESAMPLE 10%", "anything in FROM but that table"),
+        ("SELECT zone FROM rides USING SAMPLE 10%", "without SAMPLE"),
+        ("SELECT a.zone FROM rides a JOIN rides b ON a.zone = b.zone", "without JOIN"),
+        ("SELECT a.zone FROM rides a, rides b", "without JOIN"),
+        ("SELECT zone FROM (SELECT * FROM rides)", "anything in FROM but that table"),
+        ("WITH r AS (SELECT * FROM rides) SELECT zone FROM r", "without WITH"),
+        ("SELECT zone FROM rides UNION ALL SELECT zone FROM rides", "without UNION"),
+        ("SELECT (SELECT max(zone) FROM rides) AS z FROM rides", "without a subquery"),
+        ("SELECT unnest([1, 2]) AS z FROM rides", "without unnest"),
+        ("SELECT 1 AS one", "anything in FROM but that table"),
+    ],
+)
+def test_a_request_view_that_looks_at_other_rows_is_refused(sql: str, says: str) -> None:
+    message = refusal(request(sql))
+    assert message.startswith("features/now.sql: must go row by row over rides")
+    assert says in message
+
+
+@pytest.mark.parametrize("sql", ["random()", "now()", "current_date", "current_timestamp", "uuid()", "today()"])
+def test_a_view_that_gives_another_value_each_time_is_refused(sql: str) -> None:
+    assert "gives another value each time" in refusal(request(f"SELECT {sql} AS x FROM rides"))
+    assert "gives another value each time" in refusal(stored(f"SELECT zone, began AS known_at, {sql} AS x FROM rides"))
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT mile FROM rides", "dataset rides has no column 'mile'; the nearest are miles"),
+        ("SELECT r.zon FROM rides r", "dataset rides has no column 'zon'; the nearest are zone"),
+        ("SELECT xyzzy FROM rides", "dataset rides has no column 'xyzzy'; there is began, zone, miles, flag"),
+        ("SELECT miles + flag AS m FROM rides", "features/now.sql: "),
+        ("SELECT nope(miles) AS m FROM rides", "nope does not exist"),
+        ("SELECT miles, zone AS miles FROM rides", "gives two columns named 'miles'"),
+        ("SELEC miles FROM rides", "must be one SELECT: syntax error"),
+        ("SELECT miles FROM rides; SELECT 1", "must be one SELECT, not 2 statements"),
+        ("DELETE FROM rides", "must be one SELECT"),
+        ("COPY rides TO 'x.csv'", "must be one SELECT"),
+    ],
+)
+def test_sql_that_does_not_fit_the_dataset_is_refused_with_what_is_known(sql: str, says: str) -> None:
+    message = refusal(request(sql))
+    assert message.startswith("features/now.sql: ")
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT zone, began AS known_at, miles FROM ride", "there is no table ride; the SELECT may read the table rides"),
+        ("SELECT zone, began AS known_at FROM read_csv('/etc/hostname'), rides", "reads a file"),
+        ("SELECT zone, began AS known_at FROM '/etc/hostname', rides", "the SELECT may read the table rides only"),
+        ("SELECT began AS known_at, miles FROM rides", "entity: the SELECT gives no column 'zone'"),
+        ("SELECT zone, began, miles FROM rides", "feature_time: the SELECT gives no column 'known_at'"),
+        ("SELECT zone, 5 AS known_at FROM rides", "feature_time: known_at is INTEGER; CAST it AS TIMESTAMP"),
+        ("SELECT flag AS zone, began AS known_at FROM rides", "zone is VARCHAR in the view, but BIGINT in the dataset"),
+    ],
+)
+def test_a_stored_view_says_whose_its_values_are_and_when_they_were_known(sql: str, says: str) -> None:
+    assert says in refusal(stored(sql))
+
+
+def test_an_entity_must_be_a_column_of_the_dataset_too() -> None:
+    view = stored("SELECT zone AS place, began AS known_at FROM rides", entity=("place",))
+    assert "datasets/rides.toml has no column 'place'" in refusal(view)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"target": "mils"}, "models/fare.toml: target: dataset rides has no column 'mils'; the nearest are miles"),
+        ({"target": "flag"}, "target: must be a number, but gives VARCHAR"),
+        ({"target": "avg(miles)"}, "target: must go row by row"),
+        ({"target": "miles, zone"}, "target: must be a number"),
+        ({"target": "miles) , (zone"}, "target: must be one expression"),
+        ({"target": "miles -"}, "target: must be one SELECT: syntax error"),
+        ({"filter": "miles"}, "filter: must be a condition, but gives DOUBLE"),
+        ({"filter": "random() < 0.5"}, "filter: random gives another value each time"),
+        ({"features": {"now": ("distanc",)}}, "features/now.sql gives no column 'distanc'; the nearest are distance"),
+        ({"features": {"now": ("text",)}}, "text is VARCHAR, but features are numbers or booleans"),
+        ({"features": {"now": ("distance", "distance")}}, "lists a column twice"),
+        ({"features": {"now": ()}}, "lists no column"),
+    ],
+)
+def test_a_model_that_does_not_fit_its_dataset_or_views_is_refused(changes: dict[str, Any], says: str) -> None:
+    view = request("SELECT miles AS distance, flag AS text, zone > 5 AS far FROM rides")
+    check_definitions(definitions(view, model(features={"now": ("distance", "far")})))
+    assert says in refusal(view, model(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rules": (Rule(name="r", check="mils > 1"),)}, "rules: r: dataset rides has no column 'mils'"),
+        ({"rules": (Rule(name="r", check="miles"),)}, "rules: r: must be a condition"),
+        ({"rules": (Rule(name="r", check="miles > avg(miles)"),)}, "rules: r: must go row by row"),
+        ({"columns": {**COLUMNS, "Zone": Column(type="integer")}}, "'zone' stands twice"),
+        ({"columns": {**COLUMNS, "rowid": Column(type="integer")}}, "'rowid' is a name that SQL cannot use"),
+        ({"columns": {**COLUMNS, "n": Column(type="integer", allowed=("x",))}}, "'x' is not of type integer"),
+        ({"columns": {**COLUMNS, "d": Column(type="date", format="%Q")}}, "columns.d.format: "),
+        ({"delimiter": '"'}, "delimiter"),
+    ],
+)
+def test_a_contract_that_the_engine_cannot_keep_is_refused(changes: dict[str, Any], says: str) -> None:
+    message = refusal(dataset(**changes))
+    assert message.startswith("datasets/rides.toml: ")
+    assert says in message
+
+
+def test_a_request_must_bring_the_columns_that_its_view_reads_and_no_others() -> None:
+    view = request("SELECT miles * 2 AS m, hour(BEGAN) AS h, 'flag' AS text FROM rides")
+    assert request_inputs(view, dataset()) == ["began", "miles"]
+    assert request_inputs(request("FROM rides"), dataset()) == ["began", "zone", "miles", "flag"]

@@ -1,0 +1,177 @@
+"""The step ``predict``: the champion answers, and its log is written first."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from perennial import keys
+from perennial.errors import DataError, NotFoundError, RequestError, TransientError
+from perennial.fakes import FakeCatalog, FakeObjectStore, FixedClock
+from perennial.ports import OnlineRow, Ports
+from perennial.records import Champion
+from perennial.serving.ids import make_request_id
+from perennial.steps import predict
+from tests.artifacts import MODEL, VIEW_VERSION, a_manifest, a_trip, linear_graph, register
+from tests.records import AT
+
+
+def a_request(
+    at: datetime = AT, model: str = MODEL, version: int | None = None, *rows: dict[str, Any]
+) -> predict.Request:
+    instances = list(rows) or [a_trip()]
+    return predict.Request(
+        model=model, version=version, instances=instances, request_id=make_request_id(at, bytes(10)), at=at
+    )
+
+
+def register_second(ports: Ports, *, champion: bool) -> None:
+    graph = linear_graph(bias=1003.0)
+    register(ports, a_manifest(graph, version=2), graph, champion=champion)
+
+
+class CountingCatalog(FakeCatalog):
+    """A catalog that counts how often the pointer is read."""
+
+    reads = 0
+
+    def champion(self, model: str) -> Champion | None:
+        self.reads += 1
+        return super().champion(model)
+
+
+class CountingStore(FakeObjectStore):
+    """A bucket that remembers which keys were read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
+
+    def get(self, key: str) -> bytes:
+        self.read.append(key)
+        return super().get(key)
+
+
+def test_the_champion_answers_each_row_under_an_id(ports: Ports) -> None:
+    register(ports)
+    ports.online.write("zone_stats", VIEW_VERSION, [OnlineRow((42,), AT, {"mean_speed": 20.0})], 1)
+    answer = predict.run(a_request(AT, MODEL, None, a_trip(), a_trip(trip_distance=1.5)), ports)
+    assert answer.model_dump() == {
+        "model": MODEL,
+        "version": 1,
+        "predictions": [
+            {"prediction_id": "1-01D4V8SW000000000000000000-0", "value": 30.0},
+            {"prediction_id": "1-01D4V8SW000000000000000000-1", "value": 13.0},
+        ],
+    }
+
+
+def test_one_log_object_holds_each_rows_inputs_features_and_prediction(ports: Ports) -> None:
+    register(ports)
+    predict.run(a_request(AT, MODEL, None, a_trip(), a_trip(passenger_count=None)), ports)
+    prefix = keys.predictions(MODEL, 1, "")
+    assert ports.artifacts.keys(prefix) == [f"{prefix}date=2019-03-01/01D4V8SW000000000000000000.jsonl"]
+    lines = [json.loads(line) for line in ports.artifacts.get(ports.artifacts.keys(prefix)[0]).splitlines()]
+    assert lines[1] == {
+        "prediction_id": "1-01D4V8SW000000000000000000-1",
+        "at": "2019-03-01T00:00:00+00:00",
+        "row": 1,
+        "inputs": {
+            "pickup_datetime": "2019-03-01T08:30:00",
+            "passenger_count": None,
+            "trip_distance": 10.0,
+            "pickup_location_id": 42,
+        },
+        "features": {
+            "trip_context__distance": 10.0,
+            "trip_context__hour": 8.0,
+            "trip_context__passengers": 1.0,
+            "zone_stats__mean_speed": None,
+        },
+        "prediction": 28.0,
+    }
+
+
+def test_there_is_no_answer_when_the_log_cannot_be_written(ports: Ports) -> None:
+    class Full(FakeObjectStore):
+        def put(self, key: str, content: bytes, content_type: str = "") -> None:
+            if key.startswith("predictions/"):
+                raise TransientError("the bucket is busy")
+            super().put(key, content, content_type)
+
+    ports = replace(ports, artifacts=Full())
+    register(ports)
+    with pytest.raises(TransientError):
+        predict.run(a_request(), ports)
+
+
+def test_a_request_that_is_refused_leaves_no_log(ports: Ports) -> None:
+    register(ports)
+    with pytest.raises(RequestError):
+        predict.run(a_request(AT, MODEL, None, a_trip(), a_trip(trip_distance=-1)), ports)
+    assert ports.artifacts.keys("predictions/") == []
+
+
+def test_a_version_that_is_named_answers_although_another_serves(ports: Ports) -> None:
+    register(ports)
+    register_second(ports, champion=False)
+    assert predict.run(a_request(version=2), ports).predictions[0].value == 1028.0
+    assert predict.run(a_request(version=2), ports).predictions[0].prediction_id.startswith("2-")
+    assert predict.run(a_request(), ports).version == 1
+
+
+def test_without_a_champion_there_is_no_answer(ports: Ports) -> None:
+    register(ports, champion=False)
+    with pytest.raises(NotFoundError, match="has no champion"):
+        predict.run(a_request(), ports)
+    with pytest.raises(NotFoundError):
+        predict.run(a_request(version=9), ports)
+    with pytest.raises(NotFoundError):
+        predict.run(a_request(model="nobody"), ports)
+
+
+def test_an_artifact_that_was_changed_does_not_serve(ports: Ports) -> None:
+    register(ports)
+    ports.artifacts.put(keys.artifact(MODEL, 1, "model.onnx"), linear_graph(bias=4.0))
+    with pytest.raises(DataError, match="was changed after it was registered"):
+        predict.run(a_request(), ports)
+
+
+def test_the_pointer_is_trusted_for_its_time_and_no_longer(ports: Ports, clock: FixedClock) -> None:
+    catalog = CountingCatalog()
+    ports = replace(ports, catalog=catalog)
+    register(ports)
+    predictors, catalog.reads = predict.Predictors(timedelta(seconds=5)), 0
+    assert predict.run(a_request(), ports, predictors).version == 1
+    register_second(ports, champion=True)
+    reads = catalog.reads
+    assert predict.run(a_request(clock.advance(seconds=4.999)), ports, predictors).version == 1
+    assert catalog.reads == reads
+    assert predict.run(a_request(clock.advance(seconds=0.001)), ports, predictors).version == 2
+    assert catalog.reads == reads + 1
+
+
+def test_a_version_is_loaded_once(ports: Ports) -> None:
+    store = CountingStore()
+    ports = replace(ports, artifacts=store)
+    register(ports)
+    predictors = predict.Predictors(timedelta(0))
+    for version in (None, 1, None):
+        predict.run(a_request(version=version), ports, predictors)
+    assert store.read == [keys.artifact(MODEL, 1, "manifest.json"), keys.artifact(MODEL, 1, "model.onnx")]
+
+
+def test_the_version_used_longest_ago_is_dropped_when_too_many_are_loaded(ports: Ports) -> None:
+    store = CountingStore()
+    ports = replace(ports, artifacts=store)
+    register(ports)
+    register_second(ports, champion=False)
+    predictors = predict.Predictors(keep=1)
+    for version in (1, 2, 2, 1):
+        assert predict.run(a_request(version=version), ports, predictors).version == version
+    loads = [key for key in store.read if key.endswith("model.onnx")]
+    assert loads == [keys.artifact(MODEL, version, "model.onnx") for version in (1, 2, 1)]

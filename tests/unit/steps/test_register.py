@@ -1,0 +1,201 @@
+"""The step ``register``."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from perennial import keys
+from perennial.errors import ConflictError, DataError
+from perennial.fakes import FixedClock, fake_ports
+from perennial.manifest import Manifest
+from perennial.ports import Ports
+from perennial.serving.artifact import load_artifact
+from perennial.steps import register
+from tests.interruptions import Killed, killed_after
+from tests.training_runs import FEATURES, PERSON, judge_all, put_snapshots, world
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """Return a clock that the test may move."""
+    return FixedClock()
+
+
+@pytest.fixture
+def ports(clock: FixedClock) -> Ports:
+    """Return fakes with a run whose candidates are judged."""
+    return judged(clock)
+
+
+def judged(clock: FixedClock, **model: Any) -> Ports:
+    ports = fake_ports(world(**model), clock=clock)
+    put_snapshots(ports, "s1")
+    judge_all(ports, "run-1")
+    return ports
+
+
+def ask(ports: Ports, run_id: str = "run-1") -> register.Registered:
+    return register.run(register.Request(run_id=run_id, model="fare"), ports)
+
+
+def left_behind(ports: Ports) -> dict[str, Any]:
+    """Return everything that a registration leaves and that a second try must not change."""
+    versions = ports.catalog.versions("fare")
+    run = ports.catalog.run("run-1")
+    return {
+        "versions": [version.model_dump(exclude={"created_at"}) for version in versions],
+        "files": {key: ports.artifacts.get(key) for key in ports.artifacts.keys("models/")},
+        "status": run.status,
+        "outputs": run.outputs,
+        "next holder": ports.catalog.claim("train#fare", "another", run.started_at + timedelta(1), run.started_at),
+    }
+
+
+def test_a_version_can_be_loaded_as_serving_loads_it(ports: Ports) -> None:
+    assert ask(ports).model_dump() == {"run_id": "run-1", "model": "fare", "version": 1, "passed": True}
+    version = ports.catalog.version("fare", 1)
+    content = ports.artifacts.get(version.manifest_key)
+    artifact = load_artifact(
+        content, version.manifest_sha256, lambda file: ports.artifacts.get(keys.artifact("fare", 1, file))
+    )
+    assert artifact.manifest.features == FEATURES
+    assert artifact.manifest.files["model.onnx"] == ports.catalog.step("run-1", "train#line").output["onnx_sha256"]
+
+
+def test_the_manifest_says_what_a_request_must_bring(ports: Ports) -> None:
+    ask(ports)
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    view = ports.definitions.view("zones")
+    assert list(manifest.inputs) == ["distance", "zone"]
+    assert manifest.ignored == ("at", "price")
+    assert manifest.event_time is None
+    assert manifest.request is not None
+    assert (manifest.request.table, manifest.request.columns) == ("trips", ("distance", "zone"))
+    assert [(stored.version, stored.entity, stored.columns, stored.ttl_seconds) for stored in manifest.stored] == [
+        (view.fingerprint, ("zone",), ("mean_price",), 30 * 86400)
+    ]
+
+
+def test_the_manifest_traces_the_version_to_its_origin(ports: Ports) -> None:
+    ask(ports)
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    verdict = ports.catalog.step("run-1", "evaluate").output
+    assert (manifest.run_id, manifest.training_set_id, manifest.snapshots) == ("run-1", "of-run-1", ("s1",))
+    assert (manifest.candidate, manifest.algorithm, manifest.seed) == ("line", "ridge", 7)
+    assert manifest.metrics == verdict["metrics"]
+    assert manifest.definition_hash == ports.definitions.fingerprint("fare")
+    assert manifest.code_version == "test"
+    assert set(manifest.baseline) == set(FEATURES)
+
+
+def test_it_closes_the_run_and_lets_the_next_one_in(ports: Ports) -> None:
+    ask(ports)
+    run = ports.catalog.run("run-1")
+    assert run.status == "succeeded"
+    assert run.outputs["version"] == 1
+    assert run.outputs["passed"] is True
+    now = ports.clock.now()
+    assert ports.catalog.claim("train#fare", "another", now + timedelta(hours=1), now) == "another"
+
+
+def test_what_the_gate_refused_is_registered_with_the_reason_and_the_champion_stays(clock: FixedClock) -> None:
+    ports = judged(clock, gate={"min_improvement": 0.02})
+    ask(ports)
+    ports.catalog.promote("fare", 1, None, clock.now(), "test", "first")
+    champion = ports.catalog.champion("fare")
+    judge_all(ports, "run-2")
+    registered = ask(ports, "run-2")
+    version = ports.catalog.version("fare", 2)
+    assert (registered.version, registered.passed) == (2, False)
+    assert version.stage == "refused"
+    assert "0.0% below champion version 1's" in version.reason
+    assert "2.0% below is asked." in version.reason
+    assert version.reason == next(r.sentence for r in version.verdict.ratings if r.rule == "min_improvement")
+    assert ports.catalog.champion("fare") == champion
+    run = ports.catalog.run("run-2")
+    assert (run.status, run.outputs["passed"]) == ("succeeded", False)
+
+
+def test_called_twice_it_leaves_one_version(ports: Ports, clock: FixedClock) -> None:
+    first = ask(ports)
+    before = left_behind(ports)
+    clock.advance(minutes=5)
+    assert ask(ports) == first
+    assert left_behind(ports) == before
+
+
+def test_killed_at_any_call_and_run_again_it_leaves_what_one_clean_run_leaves(clock: FixedClock) -> None:
+    clean = judged(clock)
+    ask(clean)
+    expected = left_behind(clean)
+    for calls in range(100):
+        ports = judged(FixedClock())
+        try:
+            ask(killed_after(calls, ports))
+        except Killed:
+            ask(fake_ports(ports.definitions, catalog=ports.catalog, artifacts=ports.artifacts))
+            assert left_behind(ports) == expected, f"killed after {calls} calls"
+        else:
+            break
+    assert calls > 10
+
+
+def test_a_later_try_after_a_kill_publishes_the_files_that_lie_there(ports: Ports, clock: FixedClock) -> None:
+    """The manifest holds no moment of the try: what an earlier, slower try still writes is the same."""
+    files = []
+    for calls in (8, 9, 10, 11, 12):
+        with pytest.raises(Killed):
+            ask(killed_after(calls, ports))
+        clock.advance(minutes=5)
+        files.append({key: ports.artifacts.get(key) for key in ports.artifacts.keys("models/")})
+    ask(ports)
+    version = ports.catalog.version("fare", 1)
+    assert version.manifest_sha256 == hashlib.sha256(ports.artifacts.get(version.manifest_key)).hexdigest()
+    written = [state for state in files if state]
+    assert written
+    final = {key: ports.artifacts.get(key) for key in ports.artifacts.keys("models/")}
+    assert all(content == final[key] for state in written for key, content in state.items())
+
+
+def test_two_runs_that_register_at_once_get_two_versions(ports: Ports) -> None:
+    now = ports.clock.now()
+    ports.catalog.release("train#fare", "run-1")  # as when its six hours are over
+    judge_all(ports, "run-2")
+    assert ports.catalog.claim("train#fare", "run-2", now + timedelta(hours=6), now) == "run-2"
+    with ThreadPoolExecutor(2) as pool:
+        registered = list(pool.map(lambda run_id: ask(ports, run_id), ("run-1", "run-2")))
+    assert {result.version for result in registered} == {1, 2}
+    assert {version.version: version.run_id for version in ports.catalog.versions("fare")} == {
+        result.version: result.run_id for result in registered
+    }
+
+
+def test_one_run_that_registers_itself_twice_at_once_gets_one_version(ports: Ports) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        registered = list(pool.map(lambda _: ask(ports), range(8)))
+    assert {result.version for result in registered} == {1}
+    assert [version.version for version in ports.catalog.versions("fare")] == [1]
+
+
+def test_a_candidate_that_was_changed_since_it_was_judged_is_not_registered(ports: Ports) -> None:
+    key = keys.candidate("fare", "run-1", "line", "model.onnx")
+    ports.artifacts.put(key, ports.artifacts.get(key) + b" ")
+    with pytest.raises(DataError, match="was changed after it was made"):
+        ask(ports)
+    assert ports.catalog.versions("fare") == []
+
+
+def test_a_definition_deployed_under_way_stops_the_run(ports: Ports) -> None:
+    other = fake_ports(world(target="price * 2"), catalog=ports.catalog, artifacts=ports.artifacts)
+    with pytest.raises(ConflictError, match="was changed while it was under way"):
+        ask(other)
+
+
+def test_the_runs_trigger_is_the_versions(ports: Ports) -> None:
+    ask(ports)
+    assert ports.catalog.version("fare", 1).trigger == PERSON

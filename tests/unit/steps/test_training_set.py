@@ -1,0 +1,118 @@
+"""Making a training set from what is live."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from tests.unit.steps.world import DEFINITIONS, FARE, PAST, new_ports, survives_kills, upload
+
+from perennial.errors import ConflictError, DataError, NotFoundError
+from perennial.ports import Ports
+from perennial.records import Run, TrainingSet, Trigger
+from perennial.steps import features, ingest, training_set
+
+
+def admitted(ports: Ports, run_id: str = "train-1", definition_hash: str | None = None) -> Ports:
+    ports.catalog.start_run(
+        Run(
+            run_id=run_id,
+            kind="train",
+            subject="fare",
+            status="running",
+            trigger=Trigger(kind="person", source="me"),
+            started_at=ports.clock.now(),
+            definition_hash=DEFINITIONS.fingerprint("fare") if definition_hash is None else definition_hash,
+        )
+    )
+    return ports
+
+
+def ingested(ports: Ports, run_id: str = "run-1", refresh: bool = True, **options: int | str) -> Ports:
+    key = upload(ports, **options)  # type: ignore[arg-type]
+    ingest.run(ingest.Request(run_id=run_id, bucket="raw", key=key), ports)
+    if refresh:
+        features.run(features.Request(run_id=run_id, dataset="rides"), ports)
+    return ports
+
+
+def run(ports: Ports, run_id: str = "train-1") -> TrainingSet:
+    return training_set.run(training_set.Request(run_id=run_id, model="fare"), ports)
+
+
+def rows(ports: Ports, key: str, folder: Path) -> list[tuple[object, ...]]:
+    ports.artifacts.download(key, folder / "part.parquet")
+    return duckdb.execute("SELECT * FROM read_parquet(?)", [str(folder / "part.parquet")]).fetchall()
+
+
+def test_a_training_set_joins_what_was_known_and_splits_by_time(tmp_path: Path) -> None:
+    ports = admitted(ingested(new_ports()))
+    made = run(ports)
+    assert made.features == ("now__double_miles", "past__mean")
+    assert made.split_at == datetime(2019, 1, 3, 4, tzinfo=UTC)
+    assert (made.rows_train, made.rows_holdout) == (13, 7)
+    train, holdout = rows(ports, made.train_key, tmp_path), rows(ports, made.holdout_key, tmp_path)
+    assert train[0] == (datetime(2019, 1, 1), 1.0, None, 1.5)
+    # The mean of zone 0 on the 1st (0.5 and 3.5) is known from the 2nd on.
+    assert train[6] == (datetime(2019, 1, 2), 13.0, 2.0, 7.5)
+    assert len(holdout) == 7
+    assert ports.catalog.step("train-1", "training_set").output == made.model_dump(mode="json")
+
+
+def test_the_record_names_each_file_with_its_sha256() -> None:
+    ports = admitted(ingested(new_ports()))
+    made = run(ports)
+    assert set(made.sha256) == {made.train_key, made.holdout_key, made.views["past"]}
+    assert all(digest in key for key, digest in made.sha256.items())
+    assert set(made.sha256) <= set(ports.artifacts.keys(""))
+
+
+def test_the_same_snapshots_and_definitions_give_the_same_training_set() -> None:
+    first = run(admitted(ingested(new_ports())))
+    second = run(admitted(ingested(new_ports(), "other-run")))
+    assert first == second
+
+
+def test_a_step_that_is_killed_at_any_call_and_repeated_leaves_what_a_clean_run_leaves() -> None:
+    assert survives_kills(lambda: admitted(ingested(new_ports())), run) >= 8
+
+
+def test_views_that_were_deployed_after_the_last_upload_are_made_then() -> None:
+    ports = admitted(ingested(new_ports(), refresh=False))
+    made = run(ports)
+    assert made.rows_train == 13
+    assert ports.catalog.view("past", PAST.fingerprint).key == made.views["past"]
+    assert len(ports.online.read("past", PAST.fingerprint, [(0,)], ["mean"])) == 1
+
+
+def test_a_snapshot_whose_features_are_still_being_made_is_learnt_from() -> None:
+    ports = ingested(ingested(new_ports()), "run-2", refresh=False, name="b.csv", day=10)
+    made = run(admitted(ports))
+    assert made.rows_train + made.rows_holdout == 40
+    assert len(made.snapshots) == 2
+    assert len(ports.catalog.view("past", PAST.fingerprint).snapshots) == 2
+
+
+def test_a_dataset_without_snapshots_is_refused() -> None:
+    with pytest.raises(DataError, match="dataset rides has no snapshot"):
+        run(admitted(new_ports()))
+
+
+def test_a_snapshot_that_was_changed_behind_the_system_s_back_is_refused() -> None:
+    ports = admitted(ingested(new_ports()))
+    ports.artifacts.put(ports.catalog.snapshots("rides")[0][0].key, b"something else")
+    with pytest.raises(DataError, match="its SHA-256 is"):
+        run(ports)
+
+
+def test_a_definition_that_changed_since_admission_is_a_conflict() -> None:
+    with pytest.raises(ConflictError):
+        run(admitted(ingested(new_ports()), definition_hash="another"))
+
+
+def test_an_unknown_model_is_not_found() -> None:
+    with pytest.raises(NotFoundError, match="no model 'fares'; there is fare"):
+        training_set.run(training_set.Request(run_id="train-1", model="fares"), admitted(new_ports()))
+    assert FARE.name == "fare"
