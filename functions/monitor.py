@@ -10,18 +10,13 @@ from perennial.ports import ObjectStore, Ports
 from perennial.steps import monitor
 from perennial.steps.log_window import LogReader
 
-
+# Kept between invocations: the log objects of the latest window, which never change.
 _kept: WeakKeyDictionary[ObjectStore, LogReader] = WeakKeyDictionary()
-
-
-def reader(artifacts: ObjectStore) -> LogReader:
-    """Return what is kept between invocations: the log objects of the latest window."""
-    return _kept.setdefault(artifacts, LogReader(artifacts))
 
 
 def run(request: monitor.Request, ports: Ports) -> monitor.Findings:
     """Run the step with what is kept."""
-    return monitor.run(request, ports, reader(ports.artifacts))
+    return monitor.run(request, ports, _kept.setdefault(ports.artifacts, LogReader(ports.artifacts)))
 
 
 assess = step_handler(monitor.Request, run)

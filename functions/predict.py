@@ -11,7 +11,6 @@ from perennial.serving.payload import parse_instances
 from perennial.settings import Settings
 from perennial.steps import predict
 
-
 _kept: WeakKeyDictionary[Catalog, predict.Predictors] = WeakKeyDictionary()
 
 

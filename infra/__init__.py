@@ -1,0 +1,1 @@
+"""The CDK app, the CLI that operates its deployments, and the local cloud."""

@@ -21,7 +21,7 @@ _ONLINE = {"read": ("dynamodb:BatchGetItem",), "write": ("dynamodb:PutItem",)}
 
 @dataclass(frozen=True)
 class Access:
-    """What a function or a job needs of the storage; keys are patterns below ``infra.storage`` (see ``perennial.keys``)."""
+    """What a function or a job needs of the storage; keys are patterns (see ``perennial.keys``)."""
 
     uploads: bool = False
     """Whether it reads what was uploaded."""

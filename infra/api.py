@@ -65,7 +65,7 @@ class Api:
         request = AWSRequest("POST", self.url + path, data=content, headers={"Content-Type": "application/json"})
         self._signer.add_auth(request)
         try:
-            answer = self._pool.request("POST", request.url, body=content, headers=dict(request.headers.items()))
+            answer = self._pool.request("POST", self.url + path, body=content, headers=dict(request.headers.items()))
         except urllib3.exceptions.HTTPError as error:
             raise TransientError(f"the API at {self.url} cannot be reached: {error}") from error
         return _content(answer.status, answer.data)

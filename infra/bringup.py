@@ -72,7 +72,9 @@ def _bar(display: Display, title: str) -> Iterator[deploy.Report]:
         task = progress.add_task(title, total=None)
 
         def report(news: deploy.Progress) -> None:
-            progress.update(task, description=f"{title}: {news.message[:60]}", completed=news.done, total=news.total or None)
+            progress.update(
+                task, description=f"{title}: {news.message[:60]}", completed=news.done, total=news.total or None
+            )
 
         yield report
         seconds = progress.tasks[0].elapsed or 0.0

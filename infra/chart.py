@@ -65,14 +65,14 @@ def _draw_errors(axes: Axes, months: Sequence[Month]) -> None:
 
 
 def _draw_drift(axes: Axes, months: Sequence[Month], threshold: float) -> None:
-    ratios = [m.drift.performance_ratio if m.drift and m.drift.performance_ratio else 0.0 for m in months]
+    ratios = [m.drift.performance_ratio or 0.0 for m in months]
     colours = [_ALARM if ratio > threshold else _SERVED for ratio in ratios]
     bars = axes.bar([m.month for m in months], ratios, width=0.45, color=colours)
     axes.bar_label(bars, fmt="%.2f", fontsize=9)
     axes.axhline(threshold, color=_GREY, linewidth=1, linestyle="--")
     axes.annotate(
-        f"alarm above {threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), xytext=(0, 3),
-        textcoords="offset points", ha="right", fontsize=9, color=_GREY,
+        f"alarm above {threshold:g}", (0, threshold), xycoords=("axes fraction", "data"), xytext=(4, 3),
+        textcoords="offset points", fontsize=9, color=_GREY,
     )  # fmt: skip
     axes.set_ylim(0, 1.25 * max([threshold, *ratios]))
     axes.set_ylabel("error ÷ error when\nthe version was accepted")

@@ -61,7 +61,9 @@ def down(
     display = Display(json)
     if stage == "local":
         stopped = LocalCloud().stop()
-        display.result({"stopped": stopped}, "the local cloud is gone" if stopped else "no local cloud runs in this folder")
+        display.result(
+            {"stopped": stopped}, "the local cloud is gone" if stopped else "no local cloud runs in this folder"
+        )
         return
     stack = stack_name(stage, name)
     if not yes:
@@ -89,10 +91,16 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
     display = Display(json)
     loaded = load_definitions(definitions)
     check_definitions(loaded)
-    rows = [("dataset", d.name, f"{len(d.columns)} columns, {len(d.rules)} row rules") for d in loaded.datasets.values()]
+    rows = [
+        ("dataset", d.name, f"{len(d.columns)} columns, {len(d.rules)} row rules") for d in loaded.datasets.values()
+    ]
     rows += [("view", v.name, f"{v.kind}, from {v.dataset}") for v in loaded.views.values()]
     rows += [
-        ("model", m.name, f"{m.target} from {sum(map(len, m.features.values()))} features, {len(m.candidates)} candidates")
+        (
+            "model",
+            m.name,
+            f"{m.target} from {sum(map(len, m.features.values()))} features, {len(m.candidates)} candidates",
+        )
         for m in loaded.models.values()
     ]
     display.result(
@@ -139,7 +147,15 @@ def runs(
     if run_id is None:
         found = catalog.runs(limit, kind, subject)
         rows = [
-            (run.run_id[:13], run.kind, run.subject, mark(run.status), run.started_at, run.trigger.kind, describe_run(run))
+            (
+                run.run_id[:13],
+                run.kind,
+                run.subject,
+                mark(run.status),
+                run.started_at,
+                run.trigger.kind,
+                describe_run(run),
+            )
             for run in found
         ]
         columns = ["run", "kind", "subject", "", "started", "trigger", "what came of it"]
@@ -151,12 +167,18 @@ def runs(
     head += f"trigger  {run.trigger.kind}: {run.trigger.source} {run.trigger.reason}"
     if not json:
         display.say(head)
-    rows = [
-        (s.step, mark(s.status), s.started_at, (s.ended_at - s.started_at).total_seconds() if s.ended_at else None, s.error)
+    lines = [
+        (
+            s.step,
+            mark(s.status),
+            s.started_at,
+            (s.ended_at - s.started_at).total_seconds() if s.ended_at else None,
+            s.error,
+        )
         for s in steps
     ]
     content = {**run.model_dump(mode="json"), "steps": [step.model_dump(mode="json") for step in steps]}
-    display.result(content, table("", ["step", "", "started", "seconds", "error"], rows))
+    display.result(content, table("", ["step", "", "started", "seconds", "error"], lines))
 
 
 def _run(catalog: Any, run_id: str) -> Any:
@@ -234,7 +256,9 @@ def retrain(
     display = Display(json)
     run = start_training(Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step)
     content = run if isinstance(run, dict) else run.model_dump(mode="json")
-    display.result(content, f"started {run['run_id']}" if isinstance(run, dict) else f"{mark(run.status)} {describe_run(run)}")
+    display.result(
+        content, f"started {run['run_id']}" if isinstance(run, dict) else f"{mark(run.status)} {describe_run(run)}"
+    )
     if not isinstance(run, dict) and run.status != "succeeded":
         raise typer.Exit(1)
 
@@ -259,11 +283,15 @@ def rollback(
     if target is None:
         raise ConflictError(f"model {model!r} has served no version before {champion.version}; name one with --to")
     if catalog.version(model, target).stage not in ("archived", "champion"):
-        raise ConflictError(f"version {target} of {model!r} has never served; only such a version can be rolled back to")
+        raise ConflictError(
+            f"version {target} of {model!r} has never served; only such a version can be rolled back to"
+        )
     moved = catalog.promote(
         model, target, champion.version, datetime.now(UTC), deployment.person, reason or "rollback", "rollback"
     )
-    display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {champion.version}")
+    display.result(
+        moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {champion.version}"
+    )
 
 
 @app.command()
@@ -289,7 +317,7 @@ def logs(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the CLI; an error is one sentence on standard error (with ``--json``, on standard output too) and exit code 1."""
+    """Run the CLI; an error is one sentence (with ``--json``, on standard output too) and exit code 1 or 2."""
     from infra.deploy import DeployError
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)

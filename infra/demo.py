@@ -43,7 +43,7 @@ class Month:
     """Mean absolute error of the answers, dollars."""
     mae_frozen: float
     """Mean absolute error that the first version has on the same trips, dollars."""
-    drift: Assessment | None
+    drift: Assessment
     """The monitor's last finding on the version that served."""
     happened: list[str] = field(default_factory=list)
 
@@ -82,7 +82,9 @@ def run_demo(display: Display, picture: Path) -> None:
     }
     display.result(content, _summary(months))
     if not display.as_json:
-        display.say(f"\n{seconds:.0f} s in all. The picture of it: {picture}. The local cloud goes on running; look around:")
+        display.say(
+            f"\n{seconds:.0f} s in all. The picture of it: {picture}. The local cloud goes on running; look around:"
+        )
         display.say("".join(f"\n  {command}" for command in NEXT))
 
 
@@ -107,20 +109,25 @@ class _Play:
             raise PerennialError(f"the first training run made no champion; see `perennial runs {first.run_id}`")
 
     def serve(self, month: str) -> Month:
-        """Let a month happen: trips ask for a price, the month's file arrives, the prices that were paid are fed back."""
+        """Let a month happen: trips ask for a price, the month's file arrives, what was paid is fed back."""
         champion = self.catalog.champion(MODEL)
         since = self._say(f"[bold]{month}: version {champion.version if champion else '–'} serves[/]")
         trips = read_trips(UPLOADS / f"yellow_{month}.csv.gz", self.dataset, self.model)
         instances = [trip.instance for trip in trips]
-        answers = predict_rows(self.deployment, MODEL, instances)
-        versions = Counter(str(answer["version"]) for answer in answers)
-        frozen = answers if set(versions) == {"1"} else predict_rows(self.deployment, MODEL, instances, version=1)
+        with self.display.working(f"{len(trips):,} trips ask for their price"):
+            answers = predict_rows(self.deployment, MODEL, instances)
+            versions = Counter(str(answer["version"]) for answer in answers)
+            frozen = answers if set(versions) == {"1"} else predict_rows(self.deployment, MODEL, instances, version=1)
         self._upload(month)
         paired = zip(answers, trips, strict=True)
-        send_labels(self.deployment, MODEL, [{"prediction_id": a["prediction_id"], "label": t.paid} for a, t in paired])
-        result = Month(
-            month, len(trips), dict(versions), _mae(answers, trips), _mae(frozen, trips), self._assessment(versions)
-        )
+        with self.display.working("what they paid is fed back"):
+            labels = [{"prediction_id": answer["prediction_id"], "label": trip.paid} for answer, trip in paired]
+            send_labels(self.deployment, MODEL, labels[:-1])
+            # The last one alone: when the monitor has seen a label of this moment, it has seen them all.
+            fed = datetime.now(UTC)
+            send_labels(self.deployment, MODEL, labels[-1:])
+            drift = self._assessment(int(versions.most_common(1)[0][0]), fed)
+        result = Month(month, len(trips), dict(versions), _mae(answers, trips), _mae(frozen, trips), drift)
         self.display.say(f"    {len(trips):,} trips served, error $ {result.mae_served:.2f}; {_drift(result)}")
         result.happened = self._reaction(since) or ["quiet"]
         return result
@@ -139,24 +146,25 @@ class _Play:
 
     def _upload(self, month: str) -> None:
         path = UPLOADS / f"yellow_{month}.csv.gz"
-        _, run = upload_file(self.deployment, DATASET, path, PATIENCE_SECONDS, lambda run, step: None)
+        with self.display.working(f"uploading {path.name}"):
+            _, run = upload_file(self.deployment, DATASET, path, PATIENCE_SECONDS, lambda run, step: None)
         assert run is not None
         if run.status != "succeeded":
             raise PerennialError(f"{path.name} was not ingested: {run.error}")
         self.display.say(f"    uploaded {path.name}: {describe_run(run)}")
 
-    def _assessment(self, versions: Counter[str]) -> Assessment | None:
-        """Wait until the monitor has seen all that was served and fed back; return its last word on what served."""
-        time.sleep(3)
-        fed = datetime.now(UTC)-CLOCK_SLACK
-        wait_until(
-            lambda: next((a for a in self.catalog.assessments(MODEL, 1) if a.at >= fed), None),
-            PATIENCE_SECONDS,
-            "the monitor's look at the fed-back labels",
-        )
-        served = int(versions.most_common(1)[0][0])
-        found = self.catalog.assessments(MODEL, 100)
-        return next((a for a in found if a.version == served and a.performance_ratio is not None), None)
+    def _assessment(self, version: int, fed: datetime) -> Assessment:
+        """Wait until the monitor has seen all that was fed back to a version; return its last word on it."""
+
+        def seen() -> Assessment | None:
+            found = [a for a in self.catalog.assessments(MODEL, 100) if a.version == version]
+            complete = next((a for a in found if a.labelled_until and a.labelled_until >= fed), None)
+            champion = self.catalog.champion(MODEL)
+            # Once another version serves, the monitor looks at that one, and its last word is the last.
+            replaced = champion is not None and champion.version != version
+            return complete or (found[0] if found and replaced else None)
+
+        return wait_until(seen, PATIENCE_SECONDS, "the monitor's look at the fed-back labels")
 
     def _reaction(self, since: datetime) -> list[str]:
         """Follow what an alarm that fired since then has started."""
@@ -181,9 +189,7 @@ class _Play:
         def admitted(run: Run) -> bool:
             return run.trigger.kind == kind and run.status != "refused"
 
-        found = wait_until(
-            lambda: find_run(self.catalog, "train", MODEL, since, admitted), PATIENCE_SECONDS, what
-        )
+        found = wait_until(lambda: find_run(self.catalog, "train", MODEL, since, admitted), PATIENCE_SECONDS, what)
         self.display.say(f"    training starts by itself, because of {found.trigger.kind}: {found.trigger.source}")
         run = follow_run(self.catalog, found.run_id, PATIENCE_SECONDS, self.display.step)
         if run.status == "succeeded" and run.outputs.get("passed"):
@@ -198,11 +204,12 @@ class _Play:
 
 
 def _mae(answers: list[dict[str, Any]], trips: list[Trip]) -> float:
-    return sum(abs(a["value"] - t.paid) for a, t in zip(answers, trips, strict=True)) / len(trips)
+    errors = (abs(float(answer["value"]) - trip.paid) for answer, trip in zip(answers, trips, strict=True))
+    return sum(errors) / len(trips)
 
 
 def _drift(month: Month) -> str:
-    ratio = month.drift.performance_ratio if month.drift else None
+    ratio = month.drift.performance_ratio
     return "the monitor has no figure" if ratio is None else f"the monitor sees {ratio:.2f} × the held-out error"
 
 
@@ -213,7 +220,7 @@ def _month_json(month: Month) -> dict[str, Any]:
         "versions": month.versions,
         "mae_frozen": round(month.mae_frozen, 4),
         "mae_served": round(month.mae_served, 4),
-        "drift": month.drift.model_dump(mode="json") if month.drift else None,
+        "drift": month.drift.model_dump(mode="json"),
         "happened": month.happened,
     }
 
@@ -226,7 +233,7 @@ def _summary(months: list[Month]) -> Any:
             m.trips,
             f"$ {m.mae_frozen:.2f}",
             f"$ {m.mae_served:.2f}",
-            f"{m.drift.performance_ratio:.2f}" if m.drift and m.drift.performance_ratio else "–",
+            f"{m.drift.performance_ratio:.2f}" if m.drift.performance_ratio else "–",
             "; ".join(m.happened),
         )
         for m in months

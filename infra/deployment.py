@@ -66,7 +66,9 @@ class Deployment:
             stacks = _client(endpoint, "cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
             if "does not exist" in str(error):
-                raise NotFoundError(f"there is no stack {stack}; deploy it with `perennial up --stage {stage}`") from None
+                raise NotFoundError(
+                    f"there is no stack {stack}; deploy it with `perennial up --stage {stage}`"
+                ) from None
             raise TransientError(f"AWS does not show the stack {stack}: {error}") from error
         except BotoCoreError as error:
             raise TransientError(f"AWS cannot be reached: {error}") from error
@@ -97,19 +99,24 @@ class Deployment:
         url = self.outputs["ApiUrl"]
         match = _API_URL.match(url)
         if self.endpoint is None:
-            session = boto3.Session()
-            return Api(url, session.get_credentials().get_frozen_credentials(), match["region"] if match else "")
+            return Api(url, _credentials(boto3.Session()), match["region"] if match else "")
         if match is None:
             raise NotFoundError(f"the stack's output ApiUrl is not an address of API Gateway: {url}")
         local = f"{self.endpoint.url}/restapis/{match['api']}/{match['stage']}/_user_request_"
-        credentials = self.endpoint.session().get_credentials().get_frozen_credentials()
-        return Api(local, credentials, self.endpoint.region)
+        return Api(local, _credentials(self.endpoint.session()), self.endpoint.region)
 
     @cached_property
     def person(self) -> str:
         """Who is operating: the ARN of the caller."""
         arn: str = self.client("sts").get_caller_identity()["Arn"]
         return arn
+
+
+def _credentials(session: boto3.Session) -> Any:
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NotFoundError("there are no AWS credentials in the environment; set AWS_PROFILE or sign in")
+    return credentials.get_frozen_credentials()
 
 
 def _client(endpoint: Endpoint | None, service: str) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from perennial.records import Run, StepRecord
+
+WIDTH = 140
+"""Columns of a table where there is no terminal that would say how wide it is."""
 
 _MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "refused": "[yellow]–[/]", "running": "[cyan]…[/]"}
 
@@ -29,11 +33,20 @@ class Display:
     console: Console = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "console", Console(stderr=self.as_json, highlight=False))
+        console = Console(stderr=self.as_json, highlight=False)
+        if not console.is_terminal:
+            console.width = WIDTH
+        object.__setattr__(self, "console", console)
 
     def say(self, text: str) -> None:
         """Print a line of progress."""
-        self.console.print(text)
+        self.console.print(text, soft_wrap=True)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show on a terminal that something goes on while the block runs."""
+        with self.console.status(text):
+            yield
 
     def result(self, content: Any, table: Table | str | None = None) -> None:
         """Print a command's result: the content as JSON, or its table."""

@@ -90,11 +90,10 @@ def prune(packages: Path) -> None:
     for path in sorted(packages.rglob("*"), reverse=True):
         if path.is_dir() and path.name in _FOLDERS:
             shutil.rmtree(path)
-        elif path.is_file() and (
-            path.suffix in _SUFFIXES or (path.name in _RECEIPTS and path.parent.suffix == ".dist-info")
-        ):
-            path.unlink()
-        elif path.name == ".lock":
+        elif (
+            path.is_file()
+            and (path.suffix in _SUFFIXES or (path.name in _RECEIPTS and path.parent.suffix == ".dist-info"))
+        ) or path.name == ".lock":
             path.unlink()
 
 

@@ -148,8 +148,11 @@ class Monitoring(Construct):
     ) -> None:
         """Add the deployment's dashboard."""
         region = Stack.of(self).region
-        runs = [["AWS/States", f"Executions{end}", "StateMachineArn", machine.state_machine_arn, {"label": f"{verb} {end.lower()}"}]
-                for verb, machine in machines.items() for end in ("Succeeded", "Failed")]  # fmt: skip
+        runs = [
+            ["AWS/States", f"Executions{end}", "StateMachineArn", machine.state_machine_arn, {"label": f"{verb} {end}"}]
+            for verb, machine in machines.items()
+            for end in ("Succeeded", "Failed")
+        ]
         latency = [
             ["AWS/ApiGateway", "Latency", "ApiName", api, {"stat": stat, "label": stat}] for stat in ("p50", "p99")
         ]

@@ -184,11 +184,13 @@ def list_models(catalog: Catalog) -> tuple[list[dict[str, Any]], list[Table]]:
     content, rows = [], []
     for name in catalog.models():
         champion, versions = catalog.champion(name), catalog.versions(name)
-        content.append({
-            "model": name,
-            "champion": champion.model_dump(mode="json") if champion else None,
-            "versions": len(versions),
-        })
+        content.append(
+            {
+                "model": name,
+                "champion": champion.model_dump(mode="json") if champion else None,
+                "versions": len(versions),
+            }
+        )
         metrics = next((v.metrics for v in versions if champion and v.version == champion.version), {})
         rows.append((name, champion.version if champion else None, len(versions), _figures(metrics)))
     return content, [table("", ["model", "champion", "versions", "champion's metrics"], rows)]
@@ -213,7 +215,16 @@ def describe_model(catalog: Catalog, model: str) -> tuple[dict[str, Any], list[T
     ]
     moves = [(e.at, e.action, e.version, e.previous, e.reason) for e in audit]
     seen = [
-        (a.at, a.version, a.rows, a.labelled, a.feature_drift, a.drifted_feature, a.prediction_drift, a.performance_ratio)
+        (
+            a.at,
+            a.version,
+            a.rows,
+            a.labelled,
+            a.feature_drift,
+            a.drifted_feature,
+            a.prediction_drift,
+            a.performance_ratio,
+        )
         for a in assessments
     ]
     drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
@@ -228,9 +239,7 @@ def _figures(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:,.3f}" for name, value in metrics.items())
 
 
-def read_logs(
-    deployment: Deployment, function: str | None, since: datetime, grep: str | None
-) -> list[dict[str, Any]]:
+def read_logs(deployment: Deployment, function: str | None, since: datetime, grep: str | None) -> list[dict[str, Any]]:
     """Return log events of the deployment since a moment, oldest first: at, group, message."""
     client = deployment.client("logs")
     prefix = deployment.outputs["LogGroups"]

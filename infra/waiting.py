@@ -27,7 +27,9 @@ def wait_until(look: Callable[[], Value | None], seconds: float, what: str) -> V
     deadline = time.monotonic() + seconds
     while (value := look()) is None:
         if time.monotonic() > deadline:
-            raise TransientError(f"{what} did not come within {seconds:.0f} s; see `perennial runs` and `perennial logs`")
+            raise TransientError(
+                f"{what} did not come within {seconds:.0f} s; see `perennial runs` and `perennial logs`"
+            )
         time.sleep(POLL_SECONDS)
     return value
 

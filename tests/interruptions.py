@@ -37,4 +37,5 @@ def killed_after(calls: int, ports: Ports) -> Ports:
     """Return the same ports, of which the call after ``calls`` calls to any of them never returns."""
     budget = [calls]
     names = ("catalog", "raw", "artifacts", "online", "metrics")
-    return replace(ports, **{name: _Doomed(getattr(ports, name), budget) for name in names})
+    doomed: dict[str, Any] = {name: _Doomed(getattr(ports, name), budget) for name in names}
+    return replace(ports, **doomed)

@@ -34,16 +34,16 @@ def world(request_sql: str = "SELECT distance AS distance, zone AS zone FROM tri
     dataset = Dataset.model_validate(
         {
             "name": "trips",
-            "event_time": "at",
+            "event_time": "began",
             "columns": {
-                "at": {"type": "timestamp"},
+                "began": {"type": "timestamp"},
                 "distance": {"type": "double", "nullable": True},
                 "zone": {"type": "integer"},
                 "price": {"type": "double"},
             },
         }
     )
-    views = [
+    views: list[dict[str, Any]] = [
         {"name": "trip", "kind": "request", "dataset": "trips", "sql": request_sql},
         {
             "name": "zones",
@@ -52,7 +52,8 @@ def world(request_sql: str = "SELECT distance AS distance, zone AS zone FROM tri
             "entity": ["zone"],
             "feature_time": "known_at",
             "ttl": "30 days",
-            "sql": "SELECT zone, at AS known_at, avg(price) OVER (PARTITION BY zone ORDER BY at) AS mean_price FROM trips",
+            "sql": "SELECT zone, began AS known_at, avg(price) OVER (PARTITION BY zone ORDER BY began) AS mean_price "
+            "FROM trips",
         },
     ]
     example: dict[str, Any] = {

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 Alarm = dict[str, Any]
-EVALUATION_SECONDS = 2.0
+EVALUATION_SECONDS = 1.0
 # CloudWatch looks at more periods than it must; in its documentation five for an alarm of three.
 _EXTRA_PERIODS = 2
 _COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
@@ -228,7 +228,7 @@ def patch() -> None:
                 with request_scope(account, region):
                     try:
                         evaluate_one(alarm)
-                    except Exception:  # one bad alarm must not end the evaluation of the others
+                    except Exception:  # noqa: BLE001 - one bad alarm must not end the evaluation of the others
                         _log.exception("alarm %s could not be evaluated", alarm.get("AlarmName"))
 
     cloudwatch._dispatch_alarm_actions = dispatch

@@ -194,11 +194,14 @@ class LocalCloud:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._state, start_new_session=True
             )
         try:
-            return self._await(process)
+            endpoint = self._await(process)
         except BaseException:
             _end_group(process.pid)
             self._remove()
             raise
+        # It outlives this program on purpose: Python need neither warn of that nor wait for it.
+        process.returncode = 0
+        return endpoint
 
     def _await(self, process: subprocess.Popen[bytes]) -> Endpoint:
         deadline = time.monotonic() + _START_SECONDS

@@ -6,15 +6,13 @@ interpreter that runs this, with the packages of its environment, takes the plac
 
 from __future__ import annotations
 
-import glob
 import json
-import os
 import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from infra.local.images import Image
 
@@ -139,7 +137,7 @@ class _Stages:
         if name in _EXPANDED:
             rest = expand(rest, self.args | image.env)
         if name == "WORKDIR":
-            image.workdir = os.path.join(image.workdir, rest)
+            image.workdir = str(PurePosixPath(image.workdir, rest))
             image.directory()
         elif name == "ENV":
             image.env |= _pairs(rest)
@@ -161,10 +159,11 @@ class _Stages:
             image.skipped.append(f"COPY {rest}")  # from another image, whose files are not here
             return
         base = self.images[stage].path("/") if stage is not None else self.context
-        target = image.path(os.path.join(image.workdir, destination))
+        target = image.path(str(PurePosixPath(image.workdir, destination)))
         into = destination.endswith(("/", ".")) or len(sources) > 1 or target.is_dir()
         for source in sources:
-            found = [Path(path) for path in sorted(glob.glob(str(base / source.lstrip("/"))))]
+            pattern = str(PurePosixPath("/", source)).lstrip("/")
+            found = sorted(base.glob(pattern)) if pattern else [base]
             # What a RUN would have made in an earlier stage is not there.
             if not found and stage is None:
                 raise DockerfileError(f"COPY {rest}: there is no {source} in {self.context}")

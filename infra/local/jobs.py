@@ -152,7 +152,7 @@ class Runner:
             number += 1
             try:
                 attempt = self._attempt(job, number)
-            except Exception as error:  # a job whose process cannot start fails with the reason, as in AWS
+            except Exception as error:  # noqa: BLE001 - whatever keeps a process from starting fails its job
                 attempt = Attempt(
                     None, f"CannotStartContainerError: {error}", reason=f"CannotStartContainerError: {error}"
                 )

@@ -66,7 +66,7 @@ def listen() -> socket.socket:
 
 def patch(state: Path) -> None:
     """Close the emulator's gaps, one module each."""
-    from infra.local import alarms, batch, conditions, events, functions, identity, machines, registry, uploads
+    from infra.local import alarms, batch, conditions, events, functions, identity, machines, ranges, registry, uploads
 
     identity.patch()
     conditions.patch()
@@ -74,6 +74,7 @@ def patch(state: Path) -> None:
     events.patch()
     machines.patch()
     uploads.patch()
+    ranges.patch()
     alarms.patch()
     batch.patch(state)
     registry.patch(state)

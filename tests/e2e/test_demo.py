@@ -37,7 +37,9 @@ class Shell:
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         command = [sys.executable, "-m", "infra.cli", *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, input=stdin, check=False, timeout=600)
+        return subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, input=stdin, check=False, timeout=600
+        )
 
     def json(self, *arguments: str, stdin: str = "", code: int = 0) -> Any:
         """Run a command with --json, expect its exit code, and return what it printed."""
@@ -183,7 +185,9 @@ def test_a_csv_file_is_predicted_as_its_rows_sent_as_json_are(
     assert answers[0]["value"] == same["value"]
 
 
-def test_retraining_on_request_is_judged_and_recorded(shell: Shell, deployment: Deployment, demo: dict[str, Any]) -> None:
+def test_retraining_on_request_is_judged_and_recorded(
+    shell: Shell, deployment: Deployment, demo: dict[str, Any]
+) -> None:
     done = shell.run("retrain", "taxi_fare", "--reason", "to see what happens", "--json")
     run = json.loads(done.stdout)
 
@@ -195,7 +199,9 @@ def test_retraining_on_request_is_judged_and_recorded(shell: Shell, deployment: 
     assert version.stage != "candidate" or run["outputs"]["passed"]
 
 
-def test_rollback_lets_the_version_before_serve_and_says_so_in_the_audit_trail(shell: Shell, demo: dict[str, Any]) -> None:
+def test_rollback_lets_the_version_before_serve_and_says_so_in_the_audit_trail(
+    shell: Shell, demo: dict[str, Any]
+) -> None:
     before = shell.json("models", "taxi_fare")["champion"]
     moved = shell.json("rollback", "taxi_fare", "--reason", "a test")
     after = shell.json("models", "taxi_fare")

@@ -6,14 +6,15 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,8 @@ from botocore.exceptions import ClientError
 
 from infra.local import docker
 from infra.local.cloud import CloudError, Endpoint, LocalCloud
+
+pytestmark = pytest.mark.e2e
 
 Value = TypeVar("Value")
 
@@ -207,6 +210,18 @@ def job_state(definition: str, verb: str, value: str, **options: Any) -> dict[st
 # Lifecycle
 
 
+@contextmanager
+def another_program(port: int) -> Iterator[None]:
+    """Serve something else on a port."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def leave_job_running(cloud: Endpoint, folder: Path) -> None:
     """Start a job of a minute whose command line names the folder."""
     (folder / "context").mkdir()
@@ -220,20 +235,22 @@ def leave_job_running(cloud: Endpoint, folder: Path) -> None:
     wait_for(lambda: [line for line in processes(folder) if "sleep 60" in line] or None)
 
 
-def test_two_clouds_run_side_by_side_and_leave_no_process_and_no_file(tmp_path: Path) -> None:
-    first, second = LocalCloud(tmp_path / "first"), LocalCloud(tmp_path / "second")
+def test_two_clouds_run_side_by_side_and_one_ends_with_its_jobs_and_files(cloud: Endpoint, tmp_path: Path) -> None:
+    other = LocalCloud(tmp_path / "state")
     try:
-        one, two = first.start(), second.start()
-        assert first.start() == one  # it runs already
-        assert one.url != two.url
-        one.client("s3").create_bucket(Bucket="mine")
-        assert "mine" not in [bucket["Name"] for bucket in two.client("s3").list_buckets()["Buckets"]]
+        endpoint = other.start()
+        assert other.start() == endpoint  # it runs already
+        assert endpoint.url != cloud.url
+        endpoint.client("s3").create_bucket(Bucket="mine")
+        assert "mine" not in [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
+        leave_job_running(endpoint, tmp_path)
     finally:
-        assert [first.stop(), second.stop()] == [True, True]
-    assert not first.stop()
-    assert first.status() is None
-    assert list(tmp_path.iterdir()) == []
+        assert other.stop()
+    assert not other.stop()
+    assert other.status() is None
+    assert [path.name for path in tmp_path.iterdir()] == ["context"]
     assert processes(tmp_path) == []
+    assert cloud.answers()
 
 
 def test_a_killed_cloud_is_noticed_and_replaced_with_all_that_it_left(tmp_path: Path) -> None:
@@ -244,8 +261,7 @@ def test_a_killed_cloud_is_noticed_and_replaced_with_all_that_it_left(tmp_path: 
         os.killpg(old.pid, signal.SIGKILL)
         wait_for(lambda: None if old.answers() else True)
         # Its port may by now be another program's, which answers anything.
-        port = int(old.url.rsplit(":", 1)[1])
-        with socket.create_server(("127.0.0.1", port)):
+        with another_program(int(old.url.rsplit(":", 1)[1])):
             assert cloud.status() is None
             new = cloud.start()
         assert new.url != old.url
@@ -271,15 +287,6 @@ def test_a_cloud_that_does_not_start_says_why_and_leaves_nothing(
     with pytest.raises(CloudError, match="the server is missing"):
         LocalCloud(tmp_path / "state").start()
     assert [path.name for path in tmp_path.iterdir()] == ["broken"]
-    assert processes(tmp_path) == []
-
-
-def test_jobs_end_with_the_cloud(tmp_path: Path) -> None:
-    local = LocalCloud(tmp_path / "state")
-    try:
-        leave_job_running(local.start(), tmp_path)
-    finally:
-        local.stop()
     assert processes(tmp_path) == []
 
 

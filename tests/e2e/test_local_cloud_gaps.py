@@ -5,27 +5,32 @@ The emulator's modules are used in this process, as they are; ``infra.local`` ch
 
 from __future__ import annotations
 
-import io
 import json
+import subprocess
+import sys
 import time
-import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local import functions
 
+pytestmark = pytest.mark.e2e
+
 ROLE = "arn:aws:iam::000000000000:role/any"
 
 
 @pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
+def _clean(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the emulator's files, whose place it reads when it is imported, among the tests'; and forget its state."""
+    monkeypatch.setenv("STATE_DIR", str(tmp_path_factory.getbasetemp() / "emulator"))
+    monkeypatch.setenv("S3_DATA_DIR", str(tmp_path_factory.getbasetemp() / "s3"))
     yield
-    from ministack.core import lambda_runtime
-    from ministack.services import cloudwatch, ecr, eventbridge, stepfunctions
+    from ministack.services import cloudwatch, ecr, eventbridge, s3, stepfunctions
 
-    for module in (lambda_runtime, cloudwatch, ecr, eventbridge, stepfunctions):
+    for module in (cloudwatch, ecr, eventbridge, s3, stepfunctions):
         module.reset()
 
 
@@ -64,16 +69,16 @@ def test_an_alarm_takes_every_dimension_for_its_own_and_tells_no_event_bus() -> 
     assert eventbridge._events_log_list() == []
 
 
-def test_an_exception_of_a_function_loses_its_name() -> None:  # infra/local/functions.py
-    from ministack.services import lambda_svc
+def test_an_exception_of_a_function_loses_its_name(tmp_path: Path) -> None:  # infra/local/functions.py
+    from ministack.core import lambda_runtime
 
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("main.py", "def handler(event, context):\n    raise KeyError('x')\n")
-    arn = "arn:aws:lambda:us-east-1:000000000000:function:any"
-    config = {"FunctionName": "any", "FunctionArn": arn, "Handler": "main.handler", "Runtime": "python3.13"}
-    answer = lambda_svc._execute_function_warm({"config": config, "code_zip": buffer.getvalue()}, {}, "1")
-    assert answer["body"]["errorType"] == "Runtime.HandlerError"
+    (tmp_path / "main.py").write_text("def handler(event, context):\n    raise KeyError('x')\n")
+    lines = [{"code_dir": str(tmp_path), "module": "main", "handler": "handler"}, {"event": {}}]
+    talk = "\n".join(json.dumps(line) for line in lines) + "\n"
+    command = [sys.executable, "-c", lambda_runtime._PYTHON_WORKER_SCRIPT]
+    said = subprocess.run(command, input=talk, capture_output=True, text=True, check=True).stdout
+    answer = json.loads(said.splitlines()[-1])
+    assert {key for key, value in answer.items() if "KeyError" in str(value)} == {"trace"}
 
 
 def test_a_function_is_not_told_where_its_layers_are() -> None:  # infra/local/functions.py
@@ -118,3 +123,35 @@ def test_an_input_path_with_an_index_finds_nothing() -> None:  # infra/local/eve
     transformer = {"InputPathsMap": {"first": "$.resources[0]"}, "InputTemplate": '{"first": <first>}'}
     view = eventbridge._pattern_event_view(record)
     assert json.loads(eventbridge._apply_input_transformer(transformer, {}, view)) == {"first": ""}
+
+
+def test_a_put_metric_data_tells_iam_no_namespace() -> None:  # infra/local/conditions.py
+    from ministack.core import iam_actions
+
+    body = json.dumps({"Namespace": "Perennial"}).encode()
+    context = iam_actions.request_tag_context("cloudwatch", "cloudwatch:PutMetricData", body, {})
+    assert "cloudwatch:namespace" not in context
+
+
+def test_the_event_of_an_upload_does_not_name_its_version(  # infra/local/uploads.py
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ministack.services import eventbridge, s3
+
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(eventbridge, "_dispatch_event", lambda event, *_: sent.append(event))
+    s3._bucket_notifications["raw"] = "<EventBridgeConfiguration/>"
+    s3._fire_s3_event("raw", "a.csv", "s3:ObjectCreated:Put", version_id="v1", sequencer="1")
+    assert [event["DetailType"] for event in sent] == ["Object Created"]
+    assert "version-id" not in json.loads(sent[0]["Detail"])["object"]
+
+
+def test_a_range_of_an_older_version_is_the_whole_object() -> None:  # infra/local/ranges.py
+    from ministack.services import s3
+
+    s3._create_bucket("raw", b"")
+    s3._bucket_versioning["raw"] = "Enabled"
+    _, headers, _ = s3._put_object("raw", "a.csv", b"0123456789", {})
+    version = {"versionId": [headers["x-amz-version-id"]]}
+    status, _, body = s3._get_object("raw", "a.csv", {"range": "bytes=0-3"}, version)
+    assert (status, body) == (200, b"0123456789")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from infra.deploy import toolchain
 # Before aws_cdk is imported: jsii looks for node then.
 os.environ.setdefault("JSII_NODE", str(toolchain()[0]))
 
-from synthesised import Synthesised
-
-Synthesise = Callable[..., Synthesised]
+from tests.infra.synthesised import Synthesise, Synthesised
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +71,7 @@ def definitions_folder(tmp_path: Path) -> Path:
     (tmp_path / "models" / "house_price.toml").write_text(
         'dataset = "houses"\ntarget = "price"\n[features]\nhouse = ["area"]\n[split]\nholdout = "30 days"\n'
         '[[candidates]]\nname = "ridge"\nalgorithm = "ridge"\n'
-        '[monitor]\nfeature_drift = 0.4\nprediction_drift = 0.5\nperformance_ratio = 1.5\n[retrain]\nschedule = "7 days"\n'
+        "[monitor]\nfeature_drift = 0.4\nprediction_drift = 0.5\nperformance_ratio = 1.5\n"
+        '[retrain]\nschedule = "7 days"\n'
     )
     return tmp_path

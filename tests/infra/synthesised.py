@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ class Synthesised:
     def functions(self) -> dict[str, Properties]:
         """Return our functions, by verb; the one with which the CDK empties buckets is not ours."""
         functions = self.properties("AWS::Lambda::Function").values()
-        handlers = {str(found["Handler"]): found for found in functions}
-        return {handler.partition(".")[0]: found for handler, found in handlers.items() if handler.endswith(".handler") and handler != "index.handler"}
+        ours = [found for found in functions if found["Handler"] != "index.handler"]
+        return {str(found["Handler"]).removesuffix(".handler"): found for found in ours}
 
     def statements(self) -> Iterator[tuple[str, Properties]]:
         """Yield every statement that is given to a role, with the logical id of where it stands."""
@@ -52,7 +52,9 @@ class Synthesised:
         for properties in self.properties("AWS::StepFunctions::StateMachine").values():
             text = properties["DefinitionString"]
             parts = text["Fn::Join"][1] if isinstance(text, dict) else [text]
-            definition = json.loads("".join(part if isinstance(part, str) else json.dumps(part).replace('"', "'") for part in parts))
+            # A reference becomes a text, which is all that matters here.
+            texts = (part if isinstance(part, str) else json.dumps(part).replace('"', "'") for part in parts)
+            definition = json.loads("".join(texts))
             found[definition["Comment"].rpartition(" ")[2]] = definition
         return found
 
@@ -65,6 +67,10 @@ class Synthesised:
         """Return the folder of an asset; ``kind`` is ``files`` or ``dockerImages``."""
         (source,) = [found["source"] for found in self.assets()[kind].values() if found["displayName"] == display_name]
         return self.folder / str(source.get("path") or source["directory"])
+
+
+Synthesise = Callable[..., Synthesised]
+"""Synthesises the app with a context."""
 
 
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

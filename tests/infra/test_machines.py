@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthesised import Synthesised, states
-
 from infra.functions import SHAPES
+from tests.infra.synthesised import Synthesised, states
 
 RUNS_A_STEP = ("states:::lambda:invoke", "states:::batch:submitJob.sync")
 

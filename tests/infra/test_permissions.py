@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from synthesised import Synthesised, as_list
-
 from infra.functions import SHAPES
 from infra.stack import ACCESS
 from perennial import keys
+from tests.infra.synthesised import Synthesised, as_list
 
 # Actions for which AWS knows no resource: they are allowed on "*" or not at all.
 WITHOUT_RESOURCES = {
@@ -60,9 +59,7 @@ def test_every_permission_names_its_resource_where_aws_has_one(stack: Synthesise
 
 def test_metrics_are_published_in_one_namespace_only(stack: Synthesised) -> None:
     given = [given for _, given in stack.statements() if "cloudwatch:PutMetricData" in as_list(given["Action"])]
-    assert [statement["Condition"] for statement in given] == [
-        {"StringEquals": {"cloudwatch:namespace": "Perennial"}}
-    ]
+    assert [statement["Condition"] for statement in given] == [{"StringEquals": {"cloudwatch:namespace": "Perennial"}}]
 
 
 def test_no_role_of_ours_has_a_policy_that_aws_manages(stack: Synthesised) -> None:

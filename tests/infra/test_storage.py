@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthesised import Synthesised
+from tests.infra.synthesised import Synthesised
 
 DATA = ("AWS::S3::Bucket", "AWS::DynamoDB::Table")
 
@@ -65,7 +65,10 @@ def test_tables_have_the_keys_that_the_library_writes(stack: Synthesised) -> Non
     (online,) = [table for id, table in tables.items() if "Online" in id]
     assert [key["AttributeName"] for key in catalog["KeySchema"]] == ["pk", "sk"]
     (index,) = catalog["GlobalSecondaryIndexes"]
-    assert (index["IndexName"], [key["AttributeName"] for key in index["KeySchema"]]) == ("by_time", ["gsi1pk", "gsi1sk"])
+    assert (index["IndexName"], [key["AttributeName"] for key in index["KeySchema"]]) == (
+        "by_time",
+        ["gsi1pk", "gsi1sk"],
+    )
     assert [key["AttributeName"] for key in online["KeySchema"]] == ["pk"]
     for table in tables.values():
         assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}

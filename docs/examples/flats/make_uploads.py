@@ -25,7 +25,9 @@ def main() -> None:
             rooms = max(1, round(area / 25))
             balcony = draw.random() < 0.5
             rent = area * PRICES[district] + (60 if balcony else 0) + draw.gauss(0, 40)
-            rows.writerow([signed_at.isoformat(), district, area, rooms, str(balcony).lower(), round(max(rent, 120), 2)])
+            rows.writerow(
+                [signed_at.isoformat(), district, area, rooms, str(balcony).lower(), round(max(rent, 120), 2)]
+            )
 
 
 if __name__ == "__main__":

@@ -138,7 +138,10 @@ def test_sql_that_does_not_fit_the_dataset_is_refused_with_what_is_known(sql: st
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
-        ("SELECT zone, began AS known_at, miles FROM ride", "there is no table ride; the SELECT may read the table rides"),
+        (
+            "SELECT zone, began AS known_at, miles FROM ride",
+            "there is no table ride; the SELECT may read the table rides",
+        ),
         ("SELECT zone, began AS known_at FROM read_csv('/etc/hostname'), rides", "reads a file"),
         ("SELECT zone, began AS known_at FROM '/etc/hostname', rides", "the SELECT may read the table rides only"),
         ("SELECT began AS known_at, miles FROM rides", "entity: the SELECT gives no column 'zone'"),

@@ -29,7 +29,9 @@ RIDES = Dataset(
         "paid": Column(type="double", nullable=True),
     },
 )
-NOW = FeatureView(name="now", kind="request", dataset="rides", sql="SELECT miles AS distance, zone > 5 AS far FROM rides")
+NOW = FeatureView(
+    name="now", kind="request", dataset="rides", sql="SELECT miles AS distance, zone > 5 AS far FROM rides"
+)
 PAST = FeatureView(
     name="past", kind="stored", dataset="rides", entity=("zone",), feature_time="known_at", ttl="2 days", sql="SELECT 1"
 )
@@ -124,15 +126,15 @@ def test_values_of_other_entities_are_not_seen_and_a_row_without_entity_sees_non
 @settings(max_examples=60, deadline=None)
 @given(
     rides=st.lists(st.tuples(st.integers(0, 100), st.integers(1, 3)), min_size=1, max_size=20),
-    known=st.lists(
-        st.tuples(st.integers(0, 120), st.integers(1, 3)), max_size=20, unique=True
-    ),
+    known=st.lists(st.tuples(st.integers(0, 120), st.integers(1, 3)), max_size=20, unique=True),
 )
 def test_the_join_agrees_with_looking_each_row_up(
     tmp_path_factory: pytest.TempPathFactory, rides: list[tuple[int, int]], known: list[tuple[int, int]]
 ) -> None:
     world = World(tmp_path_factory.mktemp("p"))
-    world.ride(*[(timedelta(hours=h), z, float(n), float(n)) for n, (h, z) in enumerate(rides)], (days(30), 1, -1.0, 0.0))
+    world.ride(
+        *[(timedelta(hours=h), z, float(n), float(n)) for n, (h, z) in enumerate(rides)], (days(30), 1, -1.0, 0.0)
+    )
     world.know(*[(timedelta(hours=h), z, 1000.0 * z + h) for h, z in known])
     world.make()
     for began, distance, _, mean, _ in world.read("train"):
@@ -146,14 +148,17 @@ def test_the_join_agrees_with_looking_each_row_up(
 def test_each_row_meets_its_own_features_behind_a_filter(tmp_path: Path) -> None:
     source = tmp_path / "s.parquet"
     duckdb.execute(
-        "COPY (SELECT TIMESTAMP '2019-01-01' + to_seconds(hash(i) % 864000) AS began, 1::BIGINT AS zone, i::DOUBLE AS miles, "
+        "COPY (SELECT TIMESTAMP '2019-01-01' + to_seconds(hash(i) % 864000) AS began, "
+        "1::BIGINT AS zone, i::DOUBLE AS miles, "
         f"i + 0.5 AS paid FROM range(300000) r(i)) TO '{source}' (FORMAT parquet, ROW_GROUP_SIZE 20000)"
     )
     world = World(tmp_path).add(source).know()
     parts = world.make(model(filter="miles % 3 = 0"), resources=Resources(threads=2))
     assert parts.rows_train + parts.rows_holdout == 100_000
     wrong = "SELECT count(*) FROM read_parquet(?) WHERE target <> now__distance + 0.5 OR now__distance % 3 <> 0"
-    assert duckdb.execute(wrong, [[str(tmp_path / "train.parquet"), str(tmp_path / "holdout.parquet")]]).fetchone() == (0,)
+    assert duckdb.execute(wrong, [[str(tmp_path / "train.parquet"), str(tmp_path / "holdout.parquet")]]).fetchone() == (
+        0,
+    )
 
 
 def test_rows_are_split_at_the_last_event_time_less_the_holdout(tmp_path: Path) -> None:
@@ -197,8 +202,10 @@ def test_snapshots_are_joined_each_with_its_own_request_view(tmp_path: Path) -> 
 def test_the_same_rows_make_the_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
     source = tmp_path / "s.parquet"
     duckdb.execute(
-        "COPY (SELECT TIMESTAMP '2019-01-01' + to_seconds(hash(i) % 864000) AS began, CAST(hash(i + 1) % 9 AS BIGINT) AS zone, "
-        f"(hash(i + 2) % 99) / 7 AS miles, (hash(i + 3) % 99) / 7 AS paid FROM range(200000) r(i)) TO '{source}' (FORMAT parquet)"
+        "COPY (SELECT TIMESTAMP '2019-01-01' + to_seconds(hash(i) % 864000) AS began, "
+        "CAST(hash(i + 1) % 9 AS BIGINT) AS zone, "
+        f"(hash(i + 2) % 99) / 7 AS miles, (hash(i + 3) % 99) / 7 AS paid "
+        f"FROM range(200000) r(i)) TO '{source}' (FORMAT parquet)"
     )
     world = World(tmp_path).add(source).know(*[(days(day), zone, day / 3) for day in range(10) for zone in range(9)])
     digests = set()
@@ -216,7 +223,9 @@ def test_the_same_rows_make_the_same_bytes_whatever_the_threads(tmp_path: Path) 
         ({"target": "NULL::DOUBLE"}, "no row passes the filter and has a target"),
     ],
 )
-def test_a_training_set_without_rows_is_refused_in_one_sentence(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+def test_a_training_set_without_rows_is_refused_in_one_sentence(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
     world = World(tmp_path).ride((days(1), 1, 1.0, 1.0), LATE).know()
     with pytest.raises(DataError, match=says):
         world.make(model(**changes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -31,7 +32,9 @@ def stored(sql: str) -> FeatureView:
     )
 
 
-BY_ZONE = stored("SELECT zone, max(began) + INTERVAL 1 HOUR AS known_at, avg(miles) AS mean_miles FROM rides GROUP BY zone")
+BY_ZONE = stored(
+    "SELECT zone, max(began) + INTERVAL 1 HOUR AS known_at, avg(miles) AS mean_miles FROM rides GROUP BY zone"
+)
 
 
 def snapshot(path: Path, select: str) -> Path:
@@ -39,7 +42,7 @@ def snapshot(path: Path, select: str) -> Path:
     return path
 
 
-def rows(path: Path) -> list[tuple[object, ...]]:
+def rows(path: Path) -> list[tuple[Any, ...]]:
     return duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
 
 
@@ -92,7 +95,9 @@ def test_a_stored_view_reads_all_snapshots_and_orders_its_rows(tmp_path: Path) -
 
 
 def test_rows_without_an_entity_belong_to_nobody(tmp_path: Path) -> None:
-    source = snapshot(tmp_path / "s.parquet", "SELECT TIMESTAMP '2019-01-02' AS began, NULL::BIGINT AS zone, 4.0 AS miles")
+    source = snapshot(
+        tmp_path / "s.parquet", "SELECT TIMESTAMP '2019-01-02' AS began, NULL::BIGINT AS zone, 4.0 AS miles"
+    )
     assert write_stored_view(BY_ZONE, RIDES, [source], tmp_path / "v.parquet") == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -159,11 +158,18 @@ def test_an_alarm_is_heeded_only_where_the_definition_says_so() -> None:
     assert "retrain.on_alarm is false" in ask(a_ports(on_alarm=False), trigger=ALARM).reason
 
 
+def test_what_a_failed_run_was_to_learn_is_tried_again() -> None:
+    ports = a_ports()
+    ask(ports, "run-1")
+    finish(ports, "run-1", snapshots=("s1",), status="failed")
+    assert ask(ports, "run-2", ALARM).admitted
+
+
 @pytest.mark.parametrize("trigger", MACHINES, ids=lambda trigger: trigger.kind)
 def test_nothing_new_to_learn_from_is_not_learnt_from_again(trigger: Trigger) -> None:
     ports = a_ports()
     ask(ports, "run-1")
-    finish(ports, "run-1", snapshots=("s1",), status="failed")
+    finish(ports, "run-1", snapshots=("s1",))
     assert ask(ports, "run-2", trigger).reason == "there is nothing new to learn from since run run-1"
 
 
@@ -217,9 +223,7 @@ def test_machines_wait_for_the_cooldown_since_the_latest_run_that_no_person_aske
     finish(ports, "run-1")
     clock.advance(hours=1)
     refused = ask(ports, "run-2", ALARM)
-    assert refused.reason == (
-        "run run-1 started less than 2:00:00 ago; the cooldown ends at 2019-03-01 02:00:00 UTC"
-    )
+    assert refused.reason == ("run run-1 started less than 2:00:00 ago; the cooldown ends at 2019-03-01 02:00:00 UTC")
     assert ask(ports, "run-3", PERSON).admitted
     finish(ports, "run-3")
     clock.advance(hours=1)  # neither the refused run nor the person's started the wait anew

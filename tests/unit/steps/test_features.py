@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.steps.world import DEFINITIONS, PAST, new_ports, survives_kills, upload
 
 from perennial.definition_files import Definitions
 from perennial.definitions import FeatureView
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
 from perennial.steps import features, ingest
+from tests.unit.steps.world import DEFINITIONS, PAST, new_ports, survives_kills, upload
 
 
 def ingested(ports: Ports, run_id: str = "run-1", **options: int | str) -> Ports:

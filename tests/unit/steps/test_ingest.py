@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
-from tests.unit.steps.world import DEFINITIONS, Fuse, fragile, new_ports, survives_kills, upload
 
 from perennial import keys
 from perennial.definition_files import Definitions
@@ -16,6 +15,7 @@ from perennial.definitions import Column, Dataset
 from perennial.errors import DataError, NotFoundError, TransientError
 from perennial.ports import Ports
 from perennial.steps import ingest
+from tests.unit.steps.world import DEFINITIONS, Fuse, fragile, new_ports, survives_kills, upload
 
 
 def run(ports: Ports, key: str, run_id: str = "run-1", **changes: str) -> ingest.Ingested:
@@ -36,7 +36,10 @@ def test_an_upload_becomes_a_snapshot_with_its_quarantine_and_report(tmp_path_fa
     ports.artifacts.download(snapshot.key, path)
     assert duckdb.execute("SELECT count(*), sum(miles) FROM read_parquet(?)", [str(path)]).fetchone() == (20, 200.0)
     bad = [json.loads(line) for line in ports.artifacts.get(str(snapshot.quarantine_key)).splitlines()]
-    assert [(line["line"], line["column"], line["value"]) for line in bad] == [(22, "zone", "nowhere"), (23, "zone", "nowhere")]
+    assert [(line["line"], line["column"], line["value"]) for line in bad] == [
+        (22, "zone", "nowhere"),
+        (23, "zone", "nowhere"),
+    ]
     report = json.loads(ports.artifacts.get(keys.ingest_report("rides", found.snapshot_id)))
     assert (report["rows_in"], report["rows"], report["rejected_by"]) == (22, 20, {"zone: type": 2})
 
@@ -138,7 +141,9 @@ def test_the_version_that_was_uploaded_is_read_and_not_a_later_one() -> None:
 def test_a_file_of_bad_rows_only_is_refused_with_its_first_reason_and_keeps_its_quarantine() -> None:
     ports = new_ports()
     key = upload(ports, rows=0, bad=3)
-    with pytest.raises(DataError, match="none of its 3 rows keeps the contract, the first because zone 'nowhere' is not"):
+    with pytest.raises(
+        DataError, match="none of its 3 rows keeps the contract, the first because zone 'nowhere' is not"
+    ):
         run(ports, key)
     assert len(ports.artifacts.keys("quarantine/rides/")) == 1
     assert ports.catalog.snapshots("rides") == ([], 0)

@@ -19,6 +19,7 @@ from perennial.records import Assessment
 from perennial.serving.ids import make_request_id
 from perennial.steps import feedback, monitor, predict
 from perennial.steps.log_window import LogReader, latest_predictions
+from perennial.steps.prediction_log import read_predictions
 from tests.artifacts import MODEL, a_manifest, a_trip, register
 from tests.records import AT
 
@@ -125,6 +126,13 @@ def test_drift_is_the_index_of_the_window_against_the_baseline(ports: Ports, clo
     assert published(ports)["PerformanceRatio"] == []
 
 
+def test_min_rows_are_enough(ports: Ports) -> None:
+    label(ports, log(ports, [5.0] * 10), 18.0)
+    found = assess(ports)
+    assert found.feature_drift is not None
+    assert found.performance == 0
+
+
 def test_a_missing_feature_counts_as_its_own_cell(ports: Ports) -> None:
     log(ports, [5.0] * 20)
     # The baseline of the stored feature has no missing values, the window nothing else: it is the worst of all.
@@ -160,6 +168,19 @@ def test_the_newest_rows_count_across_days_and_months(ports: Ports, clock: Fixed
     assert distances == [5.0] * 60 + [50.0] * 40
 
 
+def test_a_prediction_is_counted_once_however_its_day_is_listed(ports: Ports, clock: FixedClock) -> None:
+    clock.set("2019-03-20T00:00:00Z")  # within a month of which the latest days are listed one by one
+    log(ports, [5.0] * 15, clock.now())
+    log(ports, [5.0] * 15, clock.now() - timedelta(days=10))
+    assert assess(ports).rows == 30
+
+
+def test_of_one_large_request_the_last_rows_are_in_the_window(ports: Ports) -> None:
+    log(ports, [50.0] * 50 + [5.0] * 100)
+    window = latest_predictions(LogReader(ports.artifacts), MODEL, 1, AT.date(), AT.date(), 100)
+    assert [line.features["trip_context__distance"] for line in window] == [5.0] * 100
+
+
 def test_a_second_look_reads_what_is_new_alone(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
     reader = LogReader(store)
     for _ in range(4):
@@ -169,6 +190,18 @@ def test_a_second_look_reads_what_is_new_alone(ports: Ports, clock: FixedClock, 
     assert store.logs_read() == 4
     log(ports, [5.0] * 25, clock.advance(seconds=1))
     assert assess(ports, reader).rows == first.rows == 100
+    assert store.logs_read() == 1
+
+
+def test_what_has_left_the_window_is_forgotten(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
+    reader = LogReader(store)
+    log(ports, [5.0] * 100)
+    assess(ports, reader)
+    old = store.keys("predictions/")
+    log(ports, [5.0] * 100, clock.advance(seconds=1))
+    assess(ports, reader)
+    store.logs_read()
+    reader.read(old, read_predictions)
     assert store.logs_read() == 1
 
 

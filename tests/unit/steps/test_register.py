@@ -71,9 +71,11 @@ def test_the_manifest_says_what_a_request_must_bring(ports: Ports) -> None:
     ask(ports)
     manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
     view = ports.definitions.view("zones")
-    assert list(manifest.inputs) == ["distance", "zone"]
-    assert manifest.ignored == ("at", "price")
-    assert manifest.event_time is None
+    assert set(manifest.inputs) == {"began", "distance", "zone"}
+    assert manifest.ignored == ("price",)
+    # A request may say when it happens, as the stored view is looked up as of then.
+    assert manifest.event_time == "began"
+    assert manifest.inputs["began"].nullable
     assert manifest.request is not None
     assert (manifest.request.table, manifest.request.columns) == ("trips", ("distance", "zone"))
     assert [(stored.version, stored.entity, stored.columns, stored.ttl_seconds) for stored in manifest.stored] == [
@@ -130,11 +132,12 @@ def test_called_twice_it_leaves_one_version(ports: Ports, clock: FixedClock) -> 
 
 
 def test_killed_at_any_call_and_run_again_it_leaves_what_one_clean_run_leaves(clock: FixedClock) -> None:
-    clean = judged(clock)
+    alone = [{"name": "line", "algorithm": "ridge"}]
+    clean = judged(clock, candidates=alone)
     ask(clean)
     expected = left_behind(clean)
     for calls in range(100):
-        ports = judged(FixedClock())
+        ports = judged(FixedClock(), candidates=alone)
         try:
             ask(killed_after(calls, ports))
         except Killed:

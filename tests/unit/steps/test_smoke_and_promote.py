@@ -55,7 +55,12 @@ def test_a_version_whose_file_was_changed_fails_and_the_step_says_why(ports: Por
 
 @pytest.mark.parametrize(
     ("bias", "sentence"),
-    [(1e6, "far outside 0 to 400"), (float("nan"), "predicts nan"), (float("inf"), "predicts inf")],
+    [
+        (1e6, "far outside 0 to 400"),
+        (-1e6, "far outside 0 to 400"),
+        (float("nan"), "predicts nan"),
+        (float("inf"), "predicts inf"),
+    ],
 )
 def test_a_version_whose_predictions_are_absurd_fails(ports: Ports, bias: float, sentence: str) -> None:
     graph = linear_graph(bias=bias)

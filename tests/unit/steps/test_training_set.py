@@ -7,12 +7,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.unit.steps.world import DEFINITIONS, FARE, PAST, new_ports, survives_kills, upload
 
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Run, TrainingSet, Trigger
 from perennial.steps import features, ingest, training_set
+from tests.unit.steps.world import DEFINITIONS, FARE, PAST, new_ports, survives_kills, upload
 
 
 def admitted(ports: Ports, run_id: str = "train-1", definition_hash: str | None = None) -> Ports:

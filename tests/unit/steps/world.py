@@ -29,7 +29,8 @@ PAST = FeatureView(
     dataset="rides",
     entity=("zone",),
     feature_time="known_at",
-    sql="SELECT zone, date_trunc('day', began) + INTERVAL 1 DAY AS known_at, avg(miles) AS mean FROM rides GROUP BY ALL",
+    sql="SELECT zone, date_trunc('day', began) + INTERVAL 1 DAY AS known_at, avg(miles) AS mean "
+    "FROM rides GROUP BY ALL",
 )
 FARE = Model(
     name="fare",
@@ -94,7 +95,9 @@ class _Fragile:
 
 def fragile(ports: Ports, fuse: Fuse) -> Ports:
     """Return ports on the same state that die, all together, at the fuse's call."""
-    fields = {name: _Fragile(getattr(ports, name), fuse) for name in ("catalog", "raw", "artifacts", "online", "metrics")}
+    fields: dict[str, Any] = {
+        name: _Fragile(getattr(ports, name), fuse) for name in ("catalog", "raw", "artifacts", "online", "metrics")
+    }
     return replace(ports, **fields)
 
 

@@ -39,7 +39,7 @@ def test_what_is_not_the_definitions_to_set_is_refused(name: str) -> None:
 
 
 def test_a_value_that_scikit_learn_refuses_is_a_fault_of_the_definition() -> None:
-    with pytest.raises(DefinitionError, match="candidate 'mine': parameters: scikit-learn says: .*'alpha'"):
+    with pytest.raises(DefinitionError, match=r"candidate 'mine': parameters: scikit-learn says: .*'alpha'"):
         fit(candidate(alpha=-1), rows(), seed=0)
 
 

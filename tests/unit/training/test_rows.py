@@ -65,7 +65,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_text_is_no_feature(tmp_path: Path) -> None:
     select = "SELECT TIMESTAMP '2019-01-01' AS event_time, 'Y' AS v__flag, 1.0 AS target"
-    with pytest.raises(DataError, match="features and target must be numbers, but .*'Y'"):
+    with pytest.raises(DataError, match=r"features and target must be numbers, but .*'Y'"):
         read_rows(parquet(tmp_path, select), ("v__flag",))
 
 

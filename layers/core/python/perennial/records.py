@@ -236,6 +236,8 @@ class Assessment(Record):
     """Predictions in the window."""
     labelled: int
     """Labelled predictions that ``performance`` is measured on: the latest ``window_rows`` that have a label."""
+    labelled_until: Moment | None = None
+    """When the latest of these labels came; None if there are none."""
     feature_drift: float | None
     """Largest population stability index of any feature; None below the model's ``min_rows``."""
     drifted_feature: str | None

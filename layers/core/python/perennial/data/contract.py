@@ -25,6 +25,8 @@ from perennial.errors import DataError, DefinitionError
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_FAULT = '"\x01fault"'
+"""Column of the number of a row's first fault, 0 for none; no dataset can have a column of that name."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,12 @@ class _Validation:
         self._dialect = Dialect(dataset.delimiter)
         self._counts: Counter[str] = Counter()
         self._rows_in = 0
+        self._rows_read = 0
 
     def run(self, stream: Readable, rejects: TextIO, good: Path, size: int) -> Validated:
         header, start = self._header(stream, size)
         with connect(self._directory, self._resources) as connection:
-            connection.execute(f"CREATE TABLE good ({table_columns(self._dataset)})")
+            connection.execute(f"CREATE TABLE typed ({table_columns(self._dataset)}, {_FAULT} USMALLINT)")
             for block in _ahead(read_blocks(stream, self._dialect, len(header), start, size=size)):
                 self._rows_in += len(block.records) + len(block.bad)
                 found = self._ingest(connection, block, header) if block.records else []
@@ -127,9 +130,9 @@ class _Validation:
                     rejects.write(json.dumps(vars(record), ensure_ascii=False) + "\n")
             if self._rows_in == 0:
                 raise DataError(f"{self._name}: has a header and no rows; upload a file with rows")
-            rows = write_table(connection, "good", good)
+            rows = write_table(connection, "typed", good, where=f"{_FAULT} = 0", without=_FAULT)
             time = identifier(self._dataset.event_time)
-            first, last = one(connection, f"SELECT min({time}), max({time}) FROM good")
+            first, last = one(connection, f"SELECT min({time}), max({time}) FROM typed WHERE {_FAULT} = 0")
         return Validated(
             self._rows_in,
             rows,
@@ -141,12 +144,10 @@ class _Validation:
 
     def _header(self, stream: Readable, size: int) -> tuple[list[str], bytes]:
         """Return the file's column names in their order, and the bytes behind the header that were read with it."""
-        text = stream.read(size).removeprefix(_BOM)
-        while text and not text.endswith((b"\n",)) and b"\n" not in text and len(text) < MAX_RECORD:
-            more = stream.read(size)
-            if not more:
-                break
+        text = b""
+        while b"\n" not in text and len(text) < MAX_RECORD and (more := stream.read(size)):
             text += more
+        text = text.removeprefix(_BOM)
         if not text:
             raise DataError(f"{self._name}: is empty; upload a file with a header line and rows")
         first = text.splitlines(keepends=True)[0]
@@ -186,21 +187,21 @@ class _Validation:
             file.write(b"\n".join(records))
             file.write(b"\n")
         try:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE block AS {self._typing(path, header, block.multiline)}")
+            connection.execute(f"INSERT INTO typed {self._typing(path, header, block.multiline)}")
         except duckdb.BinderException as error:
             # Only a rule can be wrong here; `perennial check` finds it before anything is deployed.
             message = str(error).splitlines()[0]
             raise DefinitionError(f"datasets/{self._dataset.name}.toml: rules: {message}") from error
-        (rows,) = one(connection, "SELECT count(*) FROM block")
-        if rows != len(block.records):
+        (end,) = one(connection, "SELECT count(*) FROM typed")
+        start, self._rows_read = self._rows_read, cast(int, end)
+        if self._rows_read - start != len(block.records):
             raise DataError(
-                f"{self._name}: {len(block.records)} rows from line {block.lines[0]} on were read as {rows}; "
-                "check the quotes there"
+                f"{self._name}: {len(block.records)} rows from line {block.lines[0]} on were read as "
+                f"{self._rows_read - start}; check the quotes there"
             )
-        columns = ", ".join(identifier(column) for column in self._dataset.columns)
-        connection.execute(f'INSERT INTO good SELECT {columns} FROM block WHERE "\x01fault" = 0')
+        # Rows keep the order of the file, so their ids count them.
         rejected = connection.execute(
-            'SELECT rowid, "\x01fault" FROM block WHERE "\x01fault" > 0 ORDER BY rowid'
+            f"SELECT rowid - {start}, {_FAULT} FROM typed WHERE rowid >= {start} AND {_FAULT} > 0 ORDER BY rowid"
         ).fetchall()
         return [self._bad(block, header, row, self._faults[fault - 1]) for row, fault in rejected]
 
@@ -213,8 +214,8 @@ class _Validation:
         reader = (
             f"read_csv({literal(str(path))}, columns = {{{names}}}, auto_detect = false, header = false, "
             f"delim = {literal(self._dataset.delimiter)}, quote = '\"', escape = '\"', new_line = '\\n', "
-            f"nullstr = [{nulls}], allow_quoted_nulls = true, max_line_size = {2 * MAX_RECORD}, buffer_size = {8 * MAX_RECORD}, "
-            f"parallel = {str(not multiline).lower()})"
+            f"nullstr = [{nulls}], allow_quoted_nulls = true, max_line_size = {2 * MAX_RECORD}, "
+            f"buffer_size = {8 * MAX_RECORD}, parallel = {str(not multiline).lower()})"
         )
         values = ", ".join(
             f"{typed(column, raw(position))} AS {identifier(name)}" for position, (name, column) in enumerate(columns)
@@ -222,7 +223,7 @@ class _Validation:
         cases = " ".join(f"WHEN {fault.condition} THEN {number}" for number, fault in enumerate(self._faults, start=1))
         outputs = ", ".join(identifier(name) for name, _ in columns)
         code = f"CASE {cases} ELSE 0 END" if cases else "0"
-        return f'SELECT {outputs}, CAST({code} AS USMALLINT) AS "\x01fault" FROM (SELECT *, {values} FROM {reader})'
+        return f"SELECT {outputs}, CAST({code} AS USMALLINT) FROM (SELECT *, {values} FROM {reader})"
 
     def _bad(self, block: Block, header: list[str], row: int, fault: Fault) -> BadRecord:
         record = block.records[row]

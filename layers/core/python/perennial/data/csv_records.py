@@ -108,7 +108,7 @@ class Dialect:
 
 
 def decode(raw: bytes) -> str:
-    """Return a record as text for people: at most ``MAX_RAW`` characters, invalid UTF-8 as ``\\xNN``."""
+    r"""Return a record as text for people: at most ``MAX_RAW`` characters, invalid UTF-8 as ``\xNN``."""
     return raw[: 4 * MAX_RAW].decode("utf-8", "backslashreplace")[:MAX_RAW]
 
 

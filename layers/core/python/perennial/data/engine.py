@@ -92,14 +92,30 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def write_table(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> int:
+def write_table(
+    connection: duckdb.DuckDBPyConnection, table: str, path: Path, where: str = "true", without: str | None = None
+) -> int:
     """Write a table's rows, in the order of their insertion, as zstd Parquet; return how many they are.
 
     The same rows make the same bytes, whatever the number of threads: without the ORDER BY the engine cuts row
     groups where its threads happened to hand over.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the table is.
+    table : str
+        Its name.
+    path : Path
+        The file to write.
+    where : str
+        SQL condition of the rows to write.
+    without : str or None
+        Quoted name of a column to leave out.
     """
+    columns = "*" if without is None else f"* EXCLUDE ({without})"
     row = connection.execute(
-        f"COPY (SELECT * FROM {identifier(table)} ORDER BY rowid) TO {literal(str(path))} "
+        f"COPY (SELECT {columns} FROM {identifier(table)} WHERE {where} ORDER BY rowid) TO {literal(str(path))} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
     ).fetchone()
     return int(row[0]) if row else 0

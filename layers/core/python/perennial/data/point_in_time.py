@@ -125,7 +125,8 @@ def _collect(
         f"({model.filter}\n) IS TRUE AS keep",
     ]
     for number, snapshot in enumerate(snapshots):
-        rows = f"SELECT {', '.join(columns)} FROM ({dataset_rows(connection, dataset, [snapshot.rows])}) AS {identifier(dataset.name)}"
+        table = f"({dataset_rows(connection, dataset, [snapshot.rows])}) AS {identifier(dataset.name)}"
+        rows = f"SELECT {', '.join(columns)} FROM {table}"
         source = f"({rows})"
         if request is not None:
             features = _request_features(connection, model, request, snapshot)
@@ -144,7 +145,7 @@ def _request_features(
     counts = [_count(connection, source) for source in (rows, features)]
     if counts[0] != counts[1]:
         raise DataError(
-            f"view {request} has {counts[1]} rows for a snapshot of {counts[0]}; delete its table and run features again"
+            f"view {request} has {counts[1]} rows for a snapshot of {counts[0]}; delete its table and repeat the run"
         )
     columns = ", ".join(
         f"{_double(identifier(column))} AS {identifier(f'{request}__{column}')}" for column in model.features[request]

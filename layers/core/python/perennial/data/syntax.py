@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -115,30 +116,37 @@ def walk(tree: Any) -> Iterator[Tree]:
 
 
 def _row_fault(node: Tree, table: str) -> str | None:
+    """Return the first thing that keeps a SELECT from going row by row, or None."""
     if node["type"] != "SELECT_NODE":
         return "UNION, INTERSECT or EXCEPT"
+    return next(chain(_clause_faults(node), _source_faults(node["from_table"], table), _value_faults(node)), None)
+
+
+def _clause_faults(node: Tree) -> Iterator[str]:
     if node["cte_map"]["map"]:
-        return "WITH"
+        yield "WITH"
     for modifier in node["modifiers"]:
-        return _MODIFIERS.get(modifier["type"], str(modifier["type"]))
-    for clause, name in _CLAUSES.items():
-        if node.get(clause):
-            return name
+        yield _MODIFIERS.get(modifier["type"], modifier["type"])
+    yield from (name for clause, name in _CLAUSES.items() if node.get(clause))
     if node["aggregate_handling"] != "STANDARD_HANDLING":
-        return "GROUP BY ALL"
-    if node["from_table"]["type"] == "JOIN":
-        return "JOIN"
-    source = node["from_table"]
+        yield "GROUP BY ALL"
+
+
+def _source_faults(source: Tree, table: str) -> Iterator[str]:
+    if source["type"] == "JOIN":
+        yield "JOIN"
     if source["type"] != "BASE_TABLE" or source["table_name"].lower() != table or source.get("sample"):
-        return "anything in FROM but that table"
+        yield "anything in FROM but that table"
+
+
+def _value_faults(node: Tree) -> Iterator[str]:
     for branch in walk(node["select_list"]):
-        if branch.get("class") == "WINDOW":
-            return f"the window function {branch['function_name']}"
-        if branch.get("class") == "SUBQUERY":
-            return "a subquery"
         name = branch.get("function_name", "").lower()
-        if name in functions().aggregates:
-            return f"the aggregate {name}"
-        if name in _MULTIPLYING:
-            return str(name)
-    return None
+        if branch.get("class") == "WINDOW":
+            yield f"the window function {name}"
+        elif branch.get("class") == "SUBQUERY":
+            yield "a subquery"
+        elif name in functions().aggregates:
+            yield f"the aggregate {name}"
+        elif name in _MULTIPLYING:
+            yield name

@@ -61,8 +61,8 @@ class Predictor:
         """Check rows, compute and look up their features, and predict.
 
         A stored value counts for a row under the rule of the training set's join: it was known at the row's time
-        and is not older than the view's ``ttl``. The row's time is its event time column if that is among the
-        inputs, else ``now``. The online store keeps an entity's latest value only: for a row older than that
+        and is not older than the view's ``ttl``. The row's time is its event time column if the request says it,
+        else ``now``. The online store keeps an entity's latest value only: for a row older than that
         value, the value is missing (offline, an earlier one may have been joined).
 
         Parameters
@@ -123,8 +123,8 @@ def _views(manifest: Manifest) -> list[Any]:
 
 def _event_times(columns: Columns, manifest: Manifest, now: datetime, count: int) -> list[datetime]:
     if manifest.event_time is not None and manifest.event_time in columns:
-        # The contract of a dataset makes its event time a timestamp that is not nullable.
-        return [time for time in columns[manifest.event_time] if isinstance(time, datetime)]
+        said = columns[manifest.event_time]
+        return [time if isinstance(time, datetime) else _naive_utc(now) for time in said]
     return [_naive_utc(now)] * count
 
 

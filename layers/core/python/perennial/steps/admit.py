@@ -161,7 +161,8 @@ def _alarm_unheeded(situation: _Situation) -> str:
 def _nothing_new(situation: _Situation) -> str:
     if situation.by_person:
         return ""
-    for other in situation.earlier:
+    # A run that failed has taught nothing; how often it is tried again is bounded by the daily budget.
+    for other in (run for run in situation.earlier if run.status == "succeeded"):
         learnt = _snapshots_learnt(situation.catalog, other.run_id)
         if learnt is None:
             continue

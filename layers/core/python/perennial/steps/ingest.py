@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,17 +81,31 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> I
     return ingested
 
 
+@dataclass(frozen=True)
+class _Upload:
+    """One upload, downloaded."""
+
+    request: Request
+    dataset: Dataset
+    source: str
+    path: Path
+    sha256: str
+    snapshot_id: str
+
+
 def _ingest(
     request: Request, dataset: Dataset, source: str, ports: Ports, folder: Path, resources: Resources
 ) -> Ingested:
-    upload = folder / "upload"
-    ports.raw.download(request.key, upload, request.version_id)
-    sha256 = sha256_of(upload)
+    path = folder / "upload"
+    ports.raw.download(request.key, path, request.version_id)
+    sha256 = sha256_of(path)
     snapshot_id = hashlib.sha256((sha256 + dataset.fingerprint).encode()).hexdigest()[:32]
     live, _ = ports.catalog.snapshots(dataset.name)
-    known = next((snapshot for snapshot in live if snapshot.snapshot_id == snapshot_id), None)
-    # The same bytes under the same contract were published before: what stands there is not written again.
-    snapshot = known or _validate(request, dataset, source, ports, folder, resources, snapshot_id, sha256)
+    snapshot = next((snapshot for snapshot in live if snapshot.snapshot_id == snapshot_id), None)
+    if snapshot is None:
+        upload = _Upload(request, dataset, source, path, sha256, snapshot_id)
+        snapshot = _make_snapshot(upload, ports, resources)
+    # The same bytes under the same contract may have been published before: those files are not written again.
     origin = {"source": source, "source_version": request.version_id, "run_id": request.run_id}
     published, new = ports.catalog.publish_snapshot(snapshot.model_copy(update=origin))
     return Ingested(
@@ -104,61 +119,55 @@ def _ingest(
     )
 
 
-def _validate(
-    request: Request,
-    dataset: Dataset,
-    source: str,
-    ports: Ports,
-    folder: Path,
-    resources: Resources,
-    snapshot_id: str,
-    sha256: str,
-) -> Snapshot:
+def _make_snapshot(upload: _Upload, ports: Ports, resources: Resources) -> Snapshot:
     """Write a new snapshot's files and return its record, which nobody sees yet."""
-    good, quarantine = folder / "good.parquet", folder / "quarantine.jsonl"
-    found = validate_csv(folder / "upload", dataset, good, quarantine, name=request.key, resources=resources)
-    quarantine_key = keys.quarantine(dataset.name, snapshot_id) if found.rows_rejected else None
+    name, snapshot_id, key = upload.dataset.name, upload.snapshot_id, upload.request.key
+    good, quarantine = upload.path.with_name("good.parquet"), upload.path.with_name("quarantine.jsonl")
+    found = validate_csv(upload.path, upload.dataset, good, quarantine, name=key, resources=resources)
+    quarantine_key = keys.quarantine(name, snapshot_id) if found.rows_rejected else None
     if quarantine_key:
         ports.artifacts.upload(quarantine, quarantine_key)
-    report = _report(dataset, source, snapshot_id, sha256, found)
-    ports.artifacts.put(keys.ingest_report(dataset.name, snapshot_id), report, "application/json")
+    ports.artifacts.put(keys.ingest_report(name, snapshot_id), _report(upload, found), "application/json")
     if found.rows_good == 0:
-        with quarantine.open(encoding="utf-8") as lines:
-            first = json.loads(lines.readline())
+        place = f"s3://{ports.artifacts.bucket}/{quarantine_key}"
         raise DataError(
-            f"{request.key}: none of its {found.rows_in} rows keeps the contract, the first because "
-            f"{first['reason']}; see s3://{ports.artifacts.bucket}/{quarantine_key}"
+            f"{key}: none of its {found.rows_in} rows keeps the contract, the first because "
+            f"{_first_reason(quarantine)}; see {place}"
         )
-    key = keys.snapshot(dataset.name, snapshot_id)
-    ports.artifacts.upload(good, key)
+    ports.artifacts.upload(good, keys.snapshot(name, snapshot_id))
     return Snapshot(
         snapshot_id=snapshot_id,
-        dataset=dataset.name,
-        source=source,
-        source_version=request.version_id,
-        source_sha256=sha256,
-        contract=dataset.fingerprint,
-        key=key,
+        dataset=name,
+        source=upload.source,
+        source_version=upload.request.version_id,
+        source_sha256=upload.sha256,
+        contract=upload.dataset.fingerprint,
+        key=keys.snapshot(name, snapshot_id),
         sha256=sha256_of(good),
         rows=found.rows_good,
         rejected=found.rows_rejected,
         quarantine_key=quarantine_key,
         min_event_time=_in_utc(found.min_event_time),
         max_event_time=_in_utc(found.max_event_time),
-        run_id=request.run_id,
+        run_id=upload.request.run_id,
         created_at=ports.clock.now(),
     )
 
 
-def _report(dataset: Dataset, source: str, snapshot_id: str, sha256: str, found: Validated) -> bytes:
+def _first_reason(quarantine: Path) -> str:
+    with quarantine.open(encoding="utf-8") as lines:
+        return str(json.loads(lines.readline())["reason"])
+
+
+def _report(upload: _Upload, found: Validated) -> bytes:
     """Return the report: the same for every run that ingests the same file."""
     first, last = _in_utc(found.min_event_time), _in_utc(found.max_event_time)
     report = {
-        "dataset": dataset.name,
-        "snapshot_id": snapshot_id,
-        "source": source,
-        "source_sha256": sha256,
-        "contract": dataset.fingerprint,
+        "dataset": upload.dataset.name,
+        "snapshot_id": upload.snapshot_id,
+        "source": upload.source,
+        "source_sha256": upload.sha256,
+        "contract": upload.dataset.fingerprint,
         "rows_in": found.rows_in,
         "rows": found.rows_good,
         "rejected": found.rows_rejected,

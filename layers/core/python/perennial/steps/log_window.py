@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
@@ -78,10 +79,19 @@ def latest_predictions(
     return window[:rows]
 
 
-def latest_labelled(
-    reader: LogReader, model: str, version: int, since: date, until: date, rows: int
-) -> tuple[list[float], list[float]]:
-    """Return labels and predictions of a version's latest predictions that have a label, at most ``rows`` of each.
+@dataclass(frozen=True)
+class Labelled:
+    """Predictions whose label has come."""
+
+    labels: list[float]
+    predictions: list[float]
+    """What was said, in the order of the labels."""
+    until: datetime | None
+    """When the latest of the labels came; None if there are none."""
+
+
+def latest_labelled(reader: LogReader, model: str, version: int, since: date, until: date, rows: int) -> Labelled:
+    """Return a version's latest predictions that have a label, at most ``rows``.
 
     Parameters
     ----------
@@ -100,7 +110,7 @@ def latest_labelled(
             largest = max(largest, len(latest))
     del labels[rows:]
     made = _values(reader, model, version, [label.prediction_id for label in labels])
-    return [label.label for label in labels], made
+    return Labelled([label.label for label in labels], made, max((label.at for label in labels), default=None))
 
 
 def _batch_size(missing: int, largest: int) -> int:

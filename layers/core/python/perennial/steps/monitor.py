@@ -77,20 +77,21 @@ def _assess(ports: Ports, champion: Champion, limits: Monitor, reader: LogReader
     model, version = champion.model, champion.version
     since, until = manifest.created_at.date(), at.date()
     window = latest_predictions(reader, model, version, since, until, limits.window_rows)
-    labels, predictions = latest_labelled(reader, model, version, since, until, limits.window_rows)
+    labelled = latest_labelled(reader, model, version, since, until, limits.window_rows)
     feature = feature_drift = prediction_drift = performance = ratio = None
     if len(window) >= limits.min_rows:
         feature, feature_drift = _largest_drift(window, manifest)
         prediction_drift = _drift(manifest.prediction_baseline, _array([line.prediction for line in window]))
-    if len(labels) >= limits.min_rows:
-        performance = measure(manifest.metric, _array(labels), _array(predictions))
+    if len(labelled.labels) >= limits.min_rows:
+        performance = measure(manifest.metric, _array(labelled.labels), _array(labelled.predictions))
         ratio = ratio_to(manifest.metrics[manifest.metric], performance)
     return Assessment(
         model=model,
         version=version,
         at=at,
         rows=len(window),
-        labelled=len(labels),
+        labelled=len(labelled.labels),
+        labelled_until=labelled.until,
         feature_drift=feature_drift,
         drifted_feature=feature,
         prediction_drift=prediction_drift,

@@ -27,13 +27,18 @@ def signature(definitions: Definitions, model: str) -> Signature:
     dataset = definitions.dataset(definition.dataset)
     views = [(definitions.view(name), columns) for name, columns in definition.features.items()]
     request = next((_request(view, columns, dataset) for view, columns in views if view.kind == "request"), None)
+    stored = tuple(_stored(view, columns) for view, columns in views if view.kind == "stored")
     needed = _needed([view for view, _ in views], dataset)
+    optional = {dataset.event_time} - needed if stored else set()
+    inputs = {name: column for name, column in dataset.columns.items() if name in needed | optional}
+    # Stored values are looked up as of a row's event time; a request that does not say it means now.
+    inputs |= {name: inputs[name].model_copy(update={"nullable": True}) for name in optional}
     return Signature(
         request=request,
-        stored=tuple(_stored(view, columns) for view, columns in views if view.kind == "stored"),
-        inputs={name: column for name, column in dataset.columns.items() if name in needed},
-        ignored=tuple(name for name in dataset.columns if name not in needed),
-        event_time=dataset.event_time if dataset.event_time in needed else None,
+        stored=stored,
+        inputs=inputs,
+        ignored=tuple(name for name in dataset.columns if name not in inputs),
+        event_time=dataset.event_time if dataset.event_time in inputs else None,
     )
 
 
