@@ -42,7 +42,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         statements=[iam.PolicyStatement(actions=["s3:GetObject"], resources=["arn:aws:s3:::a/b"])],
         key=None,
     )
-    places = {
+    places: dict[str, lambda_.Function | Batch] = {
         "function": lambda_.Function(stack, "Function", runtime=runtime, handler="index.handler", code=code),
         "job": batch,
     }
