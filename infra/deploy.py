@@ -232,6 +232,8 @@ def _child(
         with suppress(ProcessLookupError):  # nobody is left, unless the CLI was interrupted
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _follow(line: str, failures: list[str], report: Report) -> None:

@@ -223,8 +223,9 @@ class Runner:
         return attempt
 
     def _read(self, job: Job, process: subprocess.Popen[str]) -> None:
-        with suppress(ValueError, OSError):
-            for line in process.stdout or ():
+        assert process.stdout is not None
+        with suppress(ValueError, OSError), process.stdout:
+            for line in process.stdout:
                 self.log(job, [line.rstrip("\n")])
 
     def _finish(self, job: Job, attempt: Attempt) -> None:

@@ -145,6 +145,28 @@ def test_rows_are_new_that_the_champion_has_not_learnt_from(rows: int, admitted:
         )
 
 
+def test_new_data_starts_the_run_that_an_alarm_found_nothing_new_for(clock: FixedClock) -> None:
+    ports = a_ports(clock)
+    ask(ports, "run-1")
+    finish(ports, "run-1", snapshots=("s1",))
+    crown(ports)
+    clock.advance(minutes=1)
+    assert admit.NOTHING_NEW in ask(ports, "run-2", ALARM).reason
+    put_snapshots(ports, "s2", rows=10)
+    assert ask(ports, "run-3", DATA).admitted
+
+
+def test_an_alarm_of_an_earlier_champion_is_waited_for_no_longer(clock: FixedClock) -> None:
+    ports = a_ports(clock)
+    ask(ports, "run-1")
+    finish(ports, "run-1", snapshots=("s1",))
+    ask(ports, "run-2", ALARM)
+    clock.advance(minutes=1)
+    crown(ports)
+    put_snapshots(ports, "s2", rows=10)
+    assert "retrain.new_rows is not set" in ask(ports, "run-3", DATA).reason
+
+
 def test_a_corrected_file_counts_as_new_as_a_whole() -> None:
     ports = a_ports(new_rows=2001)
     crown(ports)

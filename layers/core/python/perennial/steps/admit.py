@@ -11,11 +11,13 @@ from pydantic import BaseModel
 from perennial.definitions import Model
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog, Ports
-from perennial.records import Run, Snapshot, Trigger
+from perennial.records import Champion, Run, Snapshot, Trigger
 from perennial.steps.recording import recorded
 
 CLAIM_LENGTH = timedelta(hours=6)
 """How long a training run holds its model at most, should it die without a word."""
+NOTHING_NEW = "there is nothing new to learn from since run"
+"""How the refusal of a trigger begins that came before there was new data."""
 _LOOK_BACK = 1000
 """How many earlier training runs of the model are looked at, refused ones among them."""
 
@@ -48,6 +50,8 @@ class _Situation:
     snapshots: Sequence[Snapshot]
     earlier: Sequence[Run]
     """Training runs of the model that were not refused, newest first, without this one."""
+    refused: Sequence[Run]
+    """Those that were refused."""
     catalog: Catalog
     now: datetime
 
@@ -120,7 +124,8 @@ def _refusal(ports: Ports, model: Model, run: Run, snapshots: Sequence[Snapshot]
         return f"run {holder} is training model {model.name}; one run at a time"
     runs = ports.catalog.runs(_LOOK_BACK, kind="train", subject=model.name)
     earlier = [other for other in runs if other.run_id != run.run_id and other.status != "refused"]
-    situation = _Situation(run, model, snapshots, earlier, ports.catalog, now)
+    refused = [other for other in runs if other.status == "refused"]
+    situation = _Situation(run, model, snapshots, earlier, refused, ports.catalog, now)
     for rule in (_too_few_rows, _too_little_new_data, _alarm_unheeded, _nothing_new, _too_soon, _over_budget):
         if reason := rule(situation):
             return reason
@@ -138,7 +143,7 @@ def _too_few_rows(situation: _Situation) -> str:
 
 def _too_little_new_data(situation: _Situation) -> str:
     model, champion = situation.model, situation.catalog.champion(situation.model.name)
-    if situation.run.trigger.kind != "data" or champion is None:
+    if situation.run.trigger.kind != "data" or champion is None or _alarm_waits(situation, champion):
         return ""
     if model.retrain.new_rows is None:
         return "new data alone starts no run while there is a champion (retrain.new_rows is not set)"
@@ -149,6 +154,16 @@ def _too_little_new_data(situation: _Situation) -> str:
     return (
         f"{new} rows are new since champion version {champion.version} was trained; "
         f"{model.retrain.new_rows} are needed (retrain.new_rows)"
+    )
+
+
+def _alarm_waits(situation: _Situation, champion: Champion) -> bool:
+    """Return whether an alarm of this champion found no new data: it stays on, so it will not ask again."""
+    return any(
+        run.trigger.kind == "alarm"
+        and run.started_at > champion.promoted_at
+        and (run.error or "").startswith(NOTHING_NEW)
+        for run in situation.refused
     )
 
 
@@ -168,7 +183,7 @@ def _nothing_new(situation: _Situation) -> str:
             continue
         live = {snapshot.snapshot_id for snapshot in situation.snapshots}
         same = learnt == live and other.definition_hash == situation.run.definition_hash
-        return f"there is nothing new to learn from since run {other.run_id}" if same else ""
+        return f"{NOTHING_NEW} {other.run_id}" if same else ""
     return ""
 
 
