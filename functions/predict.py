@@ -28,7 +28,7 @@ def answer(call: Call, ports: Ports) -> predict.Answer:
     request = predict.Request.model_construct(  # parse_instances has checked what pydantic would check again
         model=call.path["model"],
         version=call.version,
-        instances=instances,
+        instances=[dict(instance) for instance in instances],
         request_id=make_request_id(at, os.urandom(RANDOM_BYTES)),
         at=at,
     )

@@ -99,7 +99,7 @@ def a_manifest(graph: bytes | None = None, **changes: Any) -> Manifest:
         "run_id": "train-1",
         "training_set_id": "t1",
         "snapshots": ("s1",),
-        "split_at": datetime(2019, 2, 22),  # noqa: DTZ001 - event times of a dataset bear no zone
+        "split_at": datetime(2019, 2, 22),
         "libraries": {},
         "created_at": AT,
     }

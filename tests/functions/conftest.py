@@ -26,7 +26,7 @@ def event(verb: str, **changes: Any) -> dict[str, Any]:
     return {**content, **changes}
 
 
-def trips_csv(rows: int = 400, start: datetime = datetime(2019, 2, 10)) -> bytes:  # noqa: DTZ001 - as in the files
+def trips_csv(rows: int = 400, start: datetime = datetime(2019, 2, 10)) -> bytes:
     """Return an upload of trips, one an hour, whose price is 3 + 2 a mile."""
     distances = np.random.default_rng(3).uniform(0.5, 20, rows).round(2)
     header = (
@@ -39,8 +39,8 @@ def trips_csv(rows: int = 400, start: datetime = datetime(2019, 2, 10)) -> bytes
         pickup = start + timedelta(hours=number)
         price = 3 + 2 * distance
         lines.append(
-            f"1,{pickup},{pickup + timedelta(minutes=20)},1,{distance},1,N,{1 + 13 * number % 265},{1 + 7 * number % 265},1,"
-            f"{price:.2f},0,0.5,1,0,0.3,{price + 1:.2f},"
+            f"1,{pickup},{pickup + timedelta(minutes=20)},1,{distance},1,N,"
+            f"{1 + 13 * number % 265},{1 + 7 * number % 265},1,{price:.2f},0,0.5,1,0,0.3,{price + 1:.2f},"
         )
     return "\n".join(lines).encode() + b"\n"
 

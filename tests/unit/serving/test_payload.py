@@ -96,7 +96,7 @@ def test_any_body_is_either_read_or_refused_with_a_place(body: str | bytes) -> N
 def test_a_row_becomes_typed_columns() -> None:
     columns = read_columns([a_trip(), a_trip(trip_distance=3, passenger_count=None)], INPUTS)
     assert columns == {
-        "pickup_datetime": [datetime(2019, 3, 1, 8, 30)] * 2,  # noqa: DTZ001
+        "pickup_datetime": [datetime(2019, 3, 1, 8, 30)] * 2,
         "passenger_count": [1, None],
         "trip_distance": [10.0, 3.0],
         "pickup_location_id": [42, 42],
@@ -131,10 +131,10 @@ def test_other_columns_of_the_dataset_are_ignored_and_strangers_are_refused() ->
         ("double", 5e-324, 5e-324),
         ("string", "", ""),
         ("boolean", False, False),
-        ("timestamp", "2019-03-01T08:30:00", datetime(2019, 3, 1, 8, 30)),  # noqa: DTZ001
-        ("timestamp", "2019-03-01 08:30", datetime(2019, 3, 1, 8, 30)),  # noqa: DTZ001
-        ("timestamp", "2019-03-01", datetime(2019, 3, 1)),  # noqa: DTZ001
-        ("timestamp", "2019-03-01T08:30:00.000001Z", datetime(2019, 3, 1, 8, 30, 0, 1)),  # noqa: DTZ001
+        ("timestamp", "2019-03-01T08:30:00", datetime(2019, 3, 1, 8, 30)),
+        ("timestamp", "2019-03-01 08:30", datetime(2019, 3, 1, 8, 30)),
+        ("timestamp", "2019-03-01", datetime(2019, 3, 1)),
+        ("timestamp", "2019-03-01T08:30:00.000001Z", datetime(2019, 3, 1, 8, 30, 0, 1)),
         ("date", "2019-03-01", date(2019, 3, 1)),
     ],
 )
@@ -182,8 +182,8 @@ def test_null_is_refused_unless_the_column_is_nullable(kind: str) -> None:
 
 def test_a_timestamp_may_be_written_as_the_datasets_files_write_it() -> None:
     german = Column(type="timestamp", format="%d.%m.%Y %H:%M")
-    assert read_one(german, "02.03.2019 08:30") == datetime(2019, 3, 2, 8, 30)  # noqa: DTZ001
-    assert read_one(german, "2019-03-02T08:30:00") == datetime(2019, 3, 2, 8, 30)  # noqa: DTZ001
+    assert read_one(german, "02.03.2019 08:30") == datetime(2019, 3, 2, 8, 30)
+    assert read_one(german, "2019-03-02T08:30:00") == datetime(2019, 3, 2, 8, 30)
 
 
 def test_the_columns_own_format_goes_before_iso_8601() -> None:
@@ -192,7 +192,7 @@ def test_the_columns_own_format_goes_before_iso_8601() -> None:
 
 def test_a_format_with_a_zone_is_kept_in_utc() -> None:
     zoned = Column(type="timestamp", format="%Y-%m-%d %H:%M:%S%z")
-    assert read_one(zoned, "2019-03-01 08:30:00-0500") == datetime(2019, 3, 1, 13, 30)  # noqa: DTZ001
+    assert read_one(zoned, "2019-03-01 08:30:00-0500") == datetime(2019, 3, 1, 13, 30)
 
 
 def test_range_and_choice_are_kept_with_their_ends() -> None:

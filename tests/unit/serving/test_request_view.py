@@ -24,11 +24,11 @@ INPUTS = {
     "f": Column(type="date", nullable=True),
 }
 ROWS: list[tuple[Any, ...]] = [
-    (1, 0.1, "Y", True, datetime(2019, 3, 1, 8, 30, 0, 123456), date(2019, 3, 1)),  # noqa: DTZ001
-    (2**63 - 1, 5e-324, "", False, datetime(1970, 1, 1), date(1969, 12, 31)),  # noqa: DTZ001
+    (1, 0.1, "Y", True, datetime(2019, 3, 1, 8, 30, 0, 123456), date(2019, 3, 1)),
+    (2**63 - 1, 5e-324, "", False, datetime(1970, 1, 1), date(1969, 12, 31)),
     (-(2**63) + 1, 1.7976931348623157e308, "naïve ☃ '\";", None, None, None),
-    (None, -0.0, None, None, datetime(2019, 12, 31, 23, 59, 59), date(2020, 2, 29)),  # noqa: DTZ001
-    (2**53 + 1, 1 / 3, "x\0y", True, datetime(2016, 2, 29), None),  # noqa: DTZ001
+    (None, -0.0, None, None, datetime(2019, 12, 31, 23, 59, 59), date(2020, 2, 29)),
+    (2**53 + 1, 1 / 3, "x\0y", True, datetime(2016, 2, 29), None),
     (0, None, "n", False, None, date(1, 1, 1)),
 ]
 VIEW_SQL = """WITH halves AS (SELECT *, a / 3 AS third FROM "t")

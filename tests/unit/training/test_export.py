@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ for algorithm in ("ridge", "hist_gradient_boosting"):
 
 
 def fingerprints(**environment: str) -> list[str]:
-    code = FINGERPRINT.format(here=os.path.dirname(__file__))
+    code = FINGERPRINT.format(here=str(Path(__file__).parent))
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True
     )

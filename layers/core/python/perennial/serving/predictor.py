@@ -133,7 +133,7 @@ def _naive_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _number(value: float | int | str | bool | None) -> float:
+def _number(value: float | str | bool | None) -> float:
     return float("nan") if value is None else float(value)
 
 

@@ -164,7 +164,7 @@ def _from_format(text: str, layout: str | None) -> datetime | None:
     if layout is None:
         return None
     try:
-        return datetime.strptime(text, layout)  # noqa: DTZ007 - the dataset's times have no zone
+        return datetime.strptime(text, layout)
     except ValueError:
         return None
 

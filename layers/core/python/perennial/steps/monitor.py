@@ -1,4 +1,4 @@
-"""Look at what the champions lately predicted: has the world moved, and are they still as good as promised?"""
+"""Look at what the champions lately predicted: whether the world moved, and whether they are as good as promised."""
 
 from __future__ import annotations
 
