@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from infra import deploy
@@ -73,7 +74,7 @@ def _bar(display: Display, title: str) -> Iterator[deploy.Report]:
 
         def report(news: deploy.Progress) -> None:
             progress.update(
-                task, description=f"{title}: {news.message[:60]}", completed=news.done, total=news.total or None
+                task, description=f"{title}: {escape(news.message[:60])}", completed=news.done, total=news.total or None
             )
 
         yield report

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from infra.deployment import Deployment, stack_name
-from infra.display import Display, describe_run, mark, table
+from infra.display import Display, Markup, describe_run, mark, table
 from infra.local.cloud import CloudError, LocalCloud
 from perennial.definition_files import load_definitions
 from perennial.errors import ConflictError, DefinitionError, NotFoundError, PerennialError
@@ -137,60 +138,24 @@ def runs(
     kind: Annotated[str | None, typer.Option(help="Only ingest, train or deploy.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    rejected: Annotated[int, typer.Option(min=0, help="Of one run: how many of its rejected rows to show.")] = 10,
     stage: Stage = "local",
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Show the latest runs, or one run with its steps."""
+    """Show the latest runs, or one run with its steps and the rows that it rejected."""
+    from infra.runs import list_runs, show_run
+
     display = Display(json)
-    catalog = Deployment.connect(stage, name).ports.catalog
+    ports = Deployment.connect(stage, name).ports
     if run_id is None:
-        found = catalog.runs(limit, kind, subject)
-        rows = [
-            (
-                run.run_id[:13],
-                run.kind,
-                run.subject,
-                mark(run.status),
-                run.started_at,
-                run.trigger.kind,
-                describe_run(run),
-            )
-            for run in found
-        ]
-        columns = ["run", "kind", "subject", "", "started", "trigger", "what came of it"]
-        display.result([run.model_dump(mode="json") for run in found], table("", columns, rows))
+        display.result(*list_runs(ports.catalog, limit, kind, subject))
         return
-    run = _run(catalog, run_id)
-    steps = catalog.steps(run.run_id)
-    head = f"{run.kind} {run.subject} {mark(run.status)} {describe_run(run)}\nid       {run.run_id}\n"
-    head += f"trigger  {run.trigger.kind}: {run.trigger.source} {run.trigger.reason}"
-    if not json:
-        display.say(head)
-    lines = [
-        (
-            s.step,
-            mark(s.status),
-            s.started_at,
-            (s.ended_at - s.started_at).total_seconds() if s.ended_at else None,
-            s.error,
-        )
-        for s in steps
-    ]
-    content = {**run.model_dump(mode="json"), "steps": [step.model_dump(mode="json") for step in steps]}
-    display.result(content, table("", ["step", "", "started", "seconds", "error"], lines))
-
-
-def _run(catalog: Any, run_id: str) -> Any:
-    """Return the run of an id or of its first characters."""
-    try:
-        return catalog.run(run_id)
-    except NotFoundError:
-        found = [run for run in catalog.runs(limit=1000) if run.run_id.startswith(run_id)]
-        if len(found) != 1:
-            what = "no run begins" if not found else f"{len(found)} runs begin"
-            raise NotFoundError(f"{what} with {run_id!r}; see `perennial runs`") from None
-        return found[0]
+    content, shown = show_run(ports, run_id, rejected)
+    for part in shown[:-1]:
+        if not json:
+            display.console.print(part)
+    display.result(content, shown[-1])
 
 
 @app.command()
@@ -257,7 +222,10 @@ def retrain(
     run = start_training(Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step)
     content = run if isinstance(run, dict) else run.model_dump(mode="json")
     display.result(
-        content, f"started {run['run_id']}" if isinstance(run, dict) else f"{mark(run.status)} {describe_run(run)}"
+        content,
+        f"started {run['run_id']}"
+        if isinstance(run, dict)
+        else Markup(f"{mark(run.status)} {escape(describe_run(run))}"),
     )
     if not isinstance(run, dict) and run.status != "succeeded":
         raise typer.Exit(1)
@@ -311,7 +279,7 @@ def logs(
     lines = read_logs(Deployment.connect(stage, name), function, since, grep)
     if not json:
         for line in lines:
-            display.console.print(f"[dim]{line['at']:%H:%M:%S}[/] [cyan]{line['group']}[/] ", end="")
+            display.console.print(f"[dim]{line['at']:%H:%M:%S}[/] [cyan]{escape(line['group'])}[/] ", end="")
             display.console.print(line["message"], markup=False, soft_wrap=True)
     display.result(lines)
 

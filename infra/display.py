@@ -11,12 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from perennial.records import Run, StepRecord
 
 WIDTH = 140
 """Columns of a table where there is no terminal that would say how wide it is."""
+
+
+class Markup(str):
+    """Text that says itself how it looks; all other text is shown as it is, brackets and all."""
+
 
 _MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "refused": "[yellow]–[/]", "running": "[cyan]…[/]"}
 
@@ -33,13 +39,13 @@ class Display:
     console: Console = field(init=False)
 
     def __post_init__(self) -> None:
-        console = Console(stderr=self.as_json, highlight=False)
+        console = Console(stderr=self.as_json, highlight=False, emoji=False)
         if not console.is_terminal:
             console.width = WIDTH
         object.__setattr__(self, "console", console)
 
     def say(self, text: str) -> None:
-        """Print a line of progress."""
+        """Print a line of progress; what comes from outside in it must be escaped."""
         self.console.print(text, soft_wrap=True)
 
     @contextmanager
@@ -53,7 +59,7 @@ class Display:
         if self.as_json:
             sys.stdout.write(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
         elif table is not None:
-            self.console.print(table)
+            self.console.print(table, markup=isinstance(table, Table | Markup))
 
     def step(self, run: Run, step: StepRecord) -> None:
         """Print a line for a step that ended."""
@@ -61,18 +67,18 @@ class Display:
             return
         seconds = f"{(step.ended_at - step.started_at).total_seconds():5.1f} s" if step.ended_at else ""
         line = f"    {mark(step.status)} {run.kind:<7}{step.step:<22}[dim]{seconds}[/]"
-        self.say(f"{line}  [red]{step.error}[/]" if step.error else line)
+        self.say(f"{line}  [red]{escape(step.error)}[/]" if step.error else line)
 
 
-def mark(status: str) -> str:
+def mark(status: str) -> Markup:
     """Return the sign of a status."""
-    return _MARKS.get(status, status)
+    return Markup(_MARKS.get(status, status))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table; numbers stand to the right."""
     body = [list(row) for row in rows]
-    drawn = Table(title=title or None, title_justify="left", header_style="bold")
+    drawn = Table(title=escape(title) or None, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in body)
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
@@ -82,7 +88,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 def cell(value: object) -> str:
-    """Return a value as people read it."""
+    """Return a value as people read it, as rich's markup."""
+    if isinstance(value, Markup):
+        return value
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -93,7 +101,7 @@ def cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    return str(value)
+    return escape(str(value))
 
 
 def describe_run(run: Run) -> str:

@@ -236,7 +236,7 @@ def describe_model(catalog: Catalog, model: str) -> tuple[dict[str, Any], list[T
 
 
 def _figures(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:,.3f}" for name, value in metrics.items())
+    return ", ".join(f"{name} {value:,.3f}" for name, value in metrics.items() if name != "n")
 
 
 def read_logs(deployment: Deployment, function: str | None, since: datetime, grep: str | None) -> list[dict[str, Any]]:

@@ -40,12 +40,20 @@ def test_the_named_columns_alone_are_read(online_store: OnlineStore) -> None:
     assert read(online_store, columns=()) == {}
 
 
-def test_a_newer_feature_time_replaces_and_an_older_one_does_not(online_store: OnlineStore) -> None:
+def test_within_a_revision_a_newer_feature_time_replaces_and_an_older_one_does_not(online_store: OnlineStore) -> None:
     online_store.write(VIEW, VERSION, [row(hour=2, mean=2.0)], 5)
-    assert online_store.write(VIEW, VERSION, [row(hour=1, mean=1.0)], 9) == 0
+    assert online_store.write(VIEW, VERSION, [row(hour=1, mean=1.0)], 5) == 0
     assert read(online_store) == {"mean": 2.0}
-    assert online_store.write(VIEW, VERSION, [row(hour=3, mean=3.0)], 1) == 1
+    assert online_store.write(VIEW, VERSION, [row(hour=3, mean=3.0)], 5) == 1
     assert read(online_store) == {"mean": 3.0}
+
+
+def test_a_later_revision_stands_even_where_its_feature_time_is_earlier(online_store: OnlineStore) -> None:
+    online_store.write(VIEW, VERSION, [row(hour=2, mean=2.0)], 9)
+    assert online_store.write(VIEW, VERSION, [row(hour=3, mean=3.0)], 8) == 0
+    assert read(online_store) == {"mean": 2.0}
+    assert online_store.write(VIEW, VERSION, [row(hour=1, mean=1.0)], 10) == 1
+    assert read(online_store) == {"mean": 1.0}
 
 
 def test_at_the_same_feature_time_the_later_revision_stands(online_store: OnlineStore) -> None:

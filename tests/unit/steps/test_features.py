@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,7 +11,8 @@ import pytest
 from perennial.definition_files import Definitions
 from perennial.definitions import FeatureView
 from perennial.errors import NotFoundError
-from perennial.ports import Ports
+from perennial.fakes import FakeOnlineStore
+from perennial.ports import OnlineRow, Ports
 from perennial.steps import features, ingest
 from tests.unit.steps.world import DEFINITIONS, PAST, new_ports, survives_kills, upload
 
@@ -68,6 +70,35 @@ def test_a_superseded_file_s_rows_leave_the_stored_views() -> None:
     run(ports)
     ingested(ports, "run-2", rows=3)
     assert run(ports, "run-2").views == {"now": 3, "past": 3}
+
+
+def test_a_corrected_file_takes_its_latest_values_back_online() -> None:
+    """Twenty rides reach into the fourth day; the three that are left of them were known on the second."""
+    ports = ingested(new_ports())
+    run(ports)
+    ingested(ports, "run-2", rows=3)
+    run(ports, "run-2")
+    found = ports.online.read("past", PAST.fingerprint, [(0,)], ["mean"])
+    assert (found[0,].feature_time, found[0,].values["mean"]) == (datetime(2019, 1, 2, tzinfo=UTC), 0.5)
+
+
+def test_a_slow_step_over_older_snapshots_overwrites_nothing_of_a_later_one() -> None:
+    """It has published its table and is about to write online when the next upload overtakes it."""
+    ports = ingested(new_ports(), rows=20)
+    clean = ingested(ingested(new_ports(), rows=20), "run-2", rows=3)
+    run(clean, "run-2")
+
+    class Overtaken(FakeOnlineStore):
+        def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
+            run(ingested(ports, "run-2", rows=3), "run-2")
+            return ports.online.write(view, version, rows, revision)
+
+    run(replace(ports, online=Overtaken()))
+    found, expected = (
+        each.online.read("past", PAST.fingerprint, [(zone,) for zone in range(3)], ["mean"]) for each in (ports, clean)
+    )
+    assert found == expected
+    assert ports.catalog.view("past", PAST.fingerprint).revision == 2
 
 
 def test_a_dataset_without_snapshots_gets_no_tables() -> None:

@@ -106,6 +106,34 @@ def test_promoting_again_changes_nothing(ports: Ports) -> None:
     assert ports.catalog.audit(MODEL) == audit
 
 
+def test_a_try_that_was_killed_behind_its_promotion_does_not_undo_a_later_rollback(ports: Ports) -> None:
+    register(ports, champion=False)
+    register_second(ports)
+    deploy(ports, "deploy-1", 1)
+    try_it(ports, "deploy-2", 2)
+    ports.catalog.promote(MODEL, 2, 1, at=ports.clock.now(), by="deploy-2", reason="")  # and there it was killed
+    ports.catalog.promote(MODEL, 1, 2, at=ports.clock.now(), by="ada", reason="it is wrong", action="rollback")
+    audit = ports.catalog.audit(MODEL)
+    assert let_it_serve(ports, "deploy-2", 2).model_dump() == {"model": MODEL, "version": 2, "previous": 1}
+    assert ports.catalog.audit(MODEL) == audit
+    champion = ports.catalog.champion(MODEL)
+    assert champion is not None
+    assert champion.version == 1
+    assert ports.catalog.run("deploy-2").status == "succeeded"
+
+
+def test_a_slow_deployment_does_not_replace_a_newer_version(ports: Ports) -> None:
+    register(ports, champion=False)
+    register_second(ports)
+    try_it(ports, "deploy-1", 1)
+    deploy(ports, "deploy-2", 2)
+    with pytest.raises(ConflictError, match="version 2 of taxi_fare serves by now, which is newer than version 1"):
+        let_it_serve(ports, "deploy-1", 1)
+    champion = ports.catalog.champion(MODEL)
+    assert champion is not None
+    assert champion.version == 2
+
+
 def test_a_version_that_served_before_is_rolled_back_to_by_whoever_asked(ports: Ports) -> None:
     register(ports, champion=False)
     register_second(ports)

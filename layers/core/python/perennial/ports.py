@@ -188,7 +188,11 @@ class OnlineStore(Protocol):
     """The latest values of stored views, by entity."""
 
     def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
-        """Write each row that is newer, by ``(feature_time, revision)``, than what is there; return how many."""
+        """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many.
+
+        A revision's rows are computed from all of its snapshots. So a later revision stands even where its feature
+        time is earlier, as when a corrected file has taken the latest rows back.
+        """
 
     def read(
         self, view: str, version: str, entities: Sequence[tuple[Any, ...]], columns: Sequence[str]

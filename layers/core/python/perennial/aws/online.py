@@ -23,9 +23,9 @@ BATCH = 100
 """Items that one BatchGetItem may ask for."""
 WRITERS = 16
 """Threads that write at a time; the client's pool should hold as many connections."""
-_NEWER = (
-    "attribute_not_exists(pk) OR feature_time < :feature_time "
-    "OR (feature_time = :feature_time AND revision < :revision)"
+_LATER = (
+    "attribute_not_exists(pk) OR revision < :revision "
+    "OR (revision = :revision AND feature_time < :feature_time)"
 )
 
 
@@ -49,7 +49,7 @@ class DynamoOnlineStore:
         self._table = table
 
     def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
-        """Write each row that is newer, by ``(feature_time, revision)``, than what is there; return how many.
+        """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class DynamoOnlineStore:
         written = 0
         with ThreadPoolExecutor(WRITERS) as threads:
             for batch in _batches(items, WRITERS * 16):
-                written += sum(threads.map(self._write_if_newer, batch))
+                written += sum(threads.map(self._write_if_later, batch))
         return written
 
     def read(
@@ -74,13 +74,13 @@ class DynamoOnlineStore:
         rows = ((entity, found.get(keys.online(view, version, entity))) for entity in entities)
         return {entity: _row(entity, item, columns) for entity, item in rows if item is not None}
 
-    def _write_if_newer(self, item: dict[str, Any]) -> bool:
+    def _write_if_later(self, item: dict[str, Any]) -> bool:
         with translated(f"{self._table} {item['pk']['S']}"):
             try:
                 self._client.put_item(
                     TableName=self._table,
                     Item=item,
-                    ConditionExpression=_NEWER,
+                    ConditionExpression=_LATER,
                     ExpressionAttributeValues={
                         ":feature_time": item["feature_time"],
                         ":revision": item["revision"],

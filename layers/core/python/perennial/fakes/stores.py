@@ -121,14 +121,14 @@ class FakeOnlineStore:
         self._rows: dict[str, tuple[OnlineRow, int]] = {}
 
     def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
-        """Write each row that is newer, by ``(feature_time, revision)``, than what is there; return how many."""
+        """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many."""
         written = 0
         for row in rows:
             key = keys.online(view, version, row.entity)
             copy = OnlineRow(row.entity, _utc(row.feature_time), _plain(view, row))
             with self._lock:
                 known = self._rows.get(key)
-                if known is None or (known[0].feature_time, known[1]) < (copy.feature_time, revision):
+                if known is None or (known[1], known[0].feature_time) < (revision, copy.feature_time):
                     self._rows[key] = (copy, revision)
                     written += 1
         return written

@@ -76,7 +76,11 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> I
             raise DataError(f"{source}: uploads are read from bucket {ports.raw.bucket} only; upload the file there")
         dataset = ports.definitions.dataset(name)
         with tempfile.TemporaryDirectory() as folder:
-            ingested = _ingest(request, dataset, source, ports, Path(folder), resources)
+            path = Path(folder) / "upload"
+            ports.raw.download(request.key, path, request.version_id)
+            upload = _Upload(request, dataset, source, path, sha256_of(path))
+            output["snapshot_id"] = upload.snapshot_id  # also of a file that is refused: its quarantine is found by it
+            ingested = _ingest(upload, ports, resources)
         output.update(ingested.model_dump(mode="json"))
     return ingested
 
@@ -90,23 +94,20 @@ class _Upload:
     source: str
     path: Path
     sha256: str
-    snapshot_id: str
+
+    @property
+    def snapshot_id(self) -> str:
+        return hashlib.sha256((self.sha256 + self.dataset.fingerprint).encode()).hexdigest()[:32]
 
 
-def _ingest(
-    request: Request, dataset: Dataset, source: str, ports: Ports, folder: Path, resources: Resources
-) -> Ingested:
-    path = folder / "upload"
-    ports.raw.download(request.key, path, request.version_id)
-    sha256 = sha256_of(path)
-    snapshot_id = hashlib.sha256((sha256 + dataset.fingerprint).encode()).hexdigest()[:32]
+def _ingest(upload: _Upload, ports: Ports, resources: Resources) -> Ingested:
+    request, dataset, snapshot_id = upload.request, upload.dataset, upload.snapshot_id
     live, _ = ports.catalog.snapshots(dataset.name)
     snapshot = next((snapshot for snapshot in live if snapshot.snapshot_id == snapshot_id), None)
     if snapshot is None:
-        upload = _Upload(request, dataset, source, path, sha256, snapshot_id)
         snapshot = _make_snapshot(upload, ports, resources)
     # The same bytes under the same contract may have been published before: those files are not written again.
-    origin = {"source": source, "source_version": request.version_id, "run_id": request.run_id}
+    origin = {"source": upload.source, "source_version": request.version_id, "run_id": request.run_id}
     published, new = ports.catalog.publish_snapshot(snapshot.model_copy(update=origin))
     return Ingested(
         run_id=request.run_id,

@@ -34,7 +34,7 @@ def recorded(ports: Ports, run_id: str, step: str) -> Iterator[dict[str, Any]]:
         yield output
     except Exception as error:  # whatever it is, it goes on up: this only writes it down
         sentence = str(error) if isinstance(error, PerennialError) else f"{type(error).__name__}: {error}"
-        failed = {"status": "failed", "ended_at": ports.clock.now(), "error": sentence}
+        failed = {"status": "failed", "ended_at": ports.clock.now(), "error": sentence, "output": output}
         ports.catalog.record_step(record.model_copy(update=failed))
         raise
     succeeded = {"status": "succeeded", "ended_at": ports.clock.now(), "output": output}
