@@ -68,7 +68,7 @@ def _draw_drift(axes: Axes, months: Sequence[Month], threshold: float) -> None:
     ratios = [m.drift.performance_ratio or 0.0 for m in months]
     colours = [_ALARM if ratio > threshold else _SERVED for ratio in ratios]
     bars = axes.bar([m.month for m in months], ratios, width=0.45, color=colours)
-    axes.bar_label(bars, fmt="%.2f", fontsize=9)
+    axes.bar_label(bars, fmt="%.2f", fontsize=9, label_type="center", color="white")
     axes.axhline(threshold, color=_GREY, linewidth=1, linestyle="--")
     axes.annotate(
         f"alarm above {threshold:g}", (0, threshold), xycoords=("axes fraction", "data"), xytext=(4, 3),

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from infra.deployment import Deployment, stack_name
@@ -19,6 +20,8 @@ from perennial.errors import ConflictError, DefinitionError, NotFoundError, Pere
 
 DEFINITIONS = Path(__file__).resolve().parent.parent / "layers" / "definitions"
 RUN_SECONDS = 1800.0
+USAGE = 2
+"""Exit code of a command line that is wrong."""
 
 app = typer.Typer(
     name="perennial",
@@ -29,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-Stage = Annotated[str, typer.Option(help="local, or a stage in the AWS account of the environment: dev or prod.")]
+Stage = Annotated[Literal["local", "dev", "prod"], typer.Option(help="local, or a stage in the AWS account at hand.")]
 Name = Annotated[str | None, typer.Option(help="Name of the stack; perennial-STAGE by default.")]
 Folder = Annotated[Path, typer.Option("--definitions", help="Folder with datasets/, features/ and models/.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for what it starts, and show its steps.")]
@@ -135,7 +138,7 @@ def upload(
 @app.command()
 def runs(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only ingest, train or deploy.")] = None,
+    kind: Annotated[Literal["ingest", "train", "deploy"] | None, typer.Option(help="Only runs of this kind.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     rejected: Annotated[int, typer.Option(min=0, help="Of one run: how many of its rejected rows to show.")] = 10,
@@ -197,7 +200,13 @@ def predict(
 
 
 @app.command()
-def feedback(model: str, file: str = "-", stage: Stage = "local", name: Name = None, json: Json = False) -> None:
+def feedback(
+    model: str,
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help=".json or .jsonl; - is JSON from stdin.")] = "-",
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
     """Tell a model what became true: a file of {"prediction_id", "label"} objects."""
     from infra.operations import read_json_rows, send_labels
 
@@ -291,7 +300,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(arguments)
-    except (PerennialError, CloudError, DeployError) as error:
+    except SystemExit as stop:
+        if stop.code == USAGE and "--json" in arguments:
+            Display(True).result({"error": "the command line is wrong; see standard error", "type": "UsageError"})
+        raise
+    except (PerennialError, CloudError, DeployError, BotoCoreError, ClientError) as error:
         if "--json" in arguments:
             Display(True).result({"error": str(error), "type": type(error).__name__})
         typer.echo(f"perennial: {error}", err=True)

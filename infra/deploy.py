@@ -20,6 +20,8 @@ import boto3
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = (sys.executable, "-m", "infra.app")
+CLI_REGION = "us-east-1"
+"""Where the CDK CLI deploys to if neither the environment nor the profile names a region."""
 _ENDING_SECONDS = 10.0
 
 # ``Perennial | 12/81 | 11:12:17 PM | CREATE_COMPLETE | AWS::SQS::Queue | Ingest/Queue (IngestQueue1234) reason``
@@ -131,7 +133,7 @@ def outputs(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
     DeployError
         If there is no such stack.
     """
-    cloudformation = _session(environment).client("cloudformation", endpoint_url=environment.get("AWS_ENDPOINT_URL"))
+    cloudformation = session(environment).client("cloudformation", endpoint_url=environment.get("AWS_ENDPOINT_URL"))
     try:
         described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except cloudformation.exceptions.ClientError as error:
@@ -139,7 +141,12 @@ def outputs(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
-def _session(environment: Mapping[str, str]) -> boto3.Session:
+def session(environment: Mapping[str, str]) -> boto3.Session:
+    """Return a session in the region that the CDK CLI deploys to.
+
+    boto3 by itself does not look at ``AWS_REGION``, which the CLI prefers; and where no region is given, the CLI has
+    one of its own.
+    """
     names = {
         "aws_access_key_id": "AWS_ACCESS_KEY_ID",
         "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
@@ -150,7 +157,8 @@ def _session(environment: Mapping[str, str]) -> boto3.Session:
     given: dict[str, Any] = {key: environment[name] for key, name in names.items() if environment.get(name)}
     if "aws_access_key_id" in given:
         given.pop("profile_name", None)
-    return boto3.Session(**given)
+    found = boto3.Session(**given)
+    return found if found.region_name else boto3.Session(**given | {"region_name": CLI_REGION})
 
 
 def toolchain() -> tuple[Path, Path]:

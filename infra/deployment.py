@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.api import Api
+from infra.deploy import session
 from infra.local.cloud import Endpoint, LocalCloud
 from perennial.aws.runtime import ports_for
 from perennial.errors import NotFoundError, TransientError
@@ -72,7 +74,11 @@ class Deployment:
             raise TransientError(f"AWS does not show the stack {stack}: {error}") from error
         except BotoCoreError as error:
             raise TransientError(f"AWS cannot be reached: {error}") from error
-        return cls(stack, {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}, endpoint)
+        outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
+        if not outputs:
+            status = stacks[0]["StackStatus"]
+            raise NotFoundError(f"the stack {stack} is {status} and of no use yet; see `perennial up --stage {stage}`")
+        return cls(stack, outputs, endpoint)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client for a service of this deployment."""
@@ -90,7 +96,7 @@ class Deployment:
             code_version=self.outputs["CodeVersion"],
         )
         if self.endpoint is None:
-            return ports_for(settings)
+            return ports_for(settings, session(os.environ))
         return ports_for(settings, self.endpoint.session(), endpoint_url=self.endpoint.url)
 
     @cached_property
@@ -99,7 +105,7 @@ class Deployment:
         url = self.outputs["ApiUrl"]
         match = _API_URL.match(url)
         if self.endpoint is None:
-            return Api(url, _credentials(boto3.Session()), match["region"] if match else "")
+            return Api(url, _credentials(session(os.environ)), match["region"] if match else "")
         if match is None:
             raise NotFoundError(f"the stack's output ApiUrl is not an address of API Gateway: {url}")
         local = f"{self.endpoint.url}/restapis/{match['api']}/{match['stage']}/_user_request_"
@@ -112,12 +118,14 @@ class Deployment:
         return arn
 
 
-def _credentials(session: boto3.Session) -> Any:
-    credentials = session.get_credentials()
+def _credentials(of: boto3.Session) -> Any:
+    credentials = of.get_credentials()
     if credentials is None:
         raise NotFoundError("there are no AWS credentials in the environment; set AWS_PROFILE or sign in")
     return credentials.get_frozen_credentials()
 
 
 def _client(endpoint: Endpoint | None, service: str) -> Any:
-    return endpoint.client(service) if endpoint is not None else boto3.client(service)  # type: ignore[call-overload]
+    if endpoint is not None:
+        return endpoint.client(service)
+    return session(os.environ).client(service)  # type: ignore[call-overload]

@@ -18,7 +18,7 @@ from rich.table import Table
 from infra.deployment import Deployment
 from infra.display import table
 from infra.waiting import OnStep, find_run, follow_run, wait_until
-from perennial.definitions import Column
+from perennial.definitions import NAME, Column
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
 from perennial.ports import Catalog
@@ -38,12 +38,14 @@ def upload_file(
     Raises
     ------
     DataError
-        There is no such file.
+        There is no such file, or no dataset can have that name.
     TransientError
         The run did not start, or not end in time.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    if not NAME.match(dataset):
+        raise DataError(f"{dataset!r} cannot be a dataset's name; `perennial check` shows the datasets")
     key = f"{dataset}/{path.name}"
     since = datetime.now(UTC) - CLOCK_SLACK
     with path.open("rb") as body:

@@ -47,10 +47,10 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
     if quarantine is None:
         return content, shown
     reasons = table("rejected rows", ["broken", "rows"], quarantine["rejected_by"].items())
-    rows = [(row["line"], row["reason"], row["raw"]) for row in quarantine["rows"]]
+    rows = [(str(row["line"]), row["reason"], row["raw"]) for row in quarantine["rows"]]
     shown += [
         reasons,
-        table(f"the first {len(rows)}", ["line", "reason", "row"], rows),
+        table(f"the first {len(rows)} of {quarantine['rejected']}", ["line", "reason", "row"], rows),
         Markup(escape(f"all of them: {quarantine['location']}")),
     ]
     return {**content, "quarantine": quarantine}, shown

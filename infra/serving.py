@@ -71,7 +71,7 @@ class Serving(Construct):
             access_log_format=access_log,
             logging_level=apigateway.MethodLoggingLevel.OFF,
             data_trace_enabled=False,
-            metrics_enabled=True,
+            metrics_enabled=False,  # those by method are billed, and nobody looks at them; those of the API are there
             tracing_enabled=stage.tracing,
             throttling_rate_limit=stage.api_rate,
             throttling_burst_limit=stage.api_burst,

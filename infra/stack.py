@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.access import Access
@@ -75,7 +76,7 @@ class Perennial(Stack):
         code = Code(self, "Code", definitions=folder, third_party=stage.third_party_layers)
         settings = self._settings(stage, code)
         statements = {step: access.statements(storage) for step, access in ACCESS.items()}
-        undelivered = queue(self, "Undelivered")
+        undelivered = self._dead_letters()
         functions = Functions(
             self,
             "Functions",
@@ -132,6 +133,22 @@ class Perennial(Stack):
         self._grant_machines(stage, functions, batch, ingest=ingest, train=train.machine, deploy=deploy)
         self._output(settings, serving, machines)
 
+    def _dead_letters(self) -> sqs.IQueue:
+        """Return the queue of what could not be delivered, which every rule of this account may send to."""
+        undelivered = queue(self, "Undelivered")
+        undelivered.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[undelivered.queue_arn],
+                conditions={"ArnLike": {"aws:SourceArn": self._arn("events", "rule/*")}},
+            )
+        )
+        # A reference, or each rule would add a statement of its own, and a queue's policy holds 20 at most.
+        return sqs.Queue.from_queue_attributes(
+            self, "DeadLetters", queue_arn=undelivered.queue_arn, queue_name=undelivered.queue_name
+        )
+
     def _settings(self, stage: Stage, code: Code) -> Settings:
         return Settings(
             deployment=self.stack_name,
@@ -156,7 +173,7 @@ class Perennial(Stack):
             # Actions that know no resources.
             _allow(machine, _LOG_DELIVERY, "*")
             if stage.tracing:
-                _allow(machine, ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*")
+                _allow(machine, _TRACES, "*")
         _allow(ingest, ["events:PutEvents"], self._arn("events", "event-bus/default"))
         _allow(train, ["batch:SubmitJob"], batch.job.job_definition_arn, batch.queue.job_queue_arn)
         _allow(train, ["batch:TerminateJob"], self._arn("batch", "job/*"))
@@ -197,6 +214,14 @@ _LOG_DELIVERY = [
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+]
+
+
+_TRACES = [
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
 ]
 
 

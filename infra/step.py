@@ -22,8 +22,15 @@ LAMBDA_TRANSIENT = (
     "Lambda.ServiceException",
     "Lambda.SdkClientException",
     "Lambda.AWSLambdaException",
+    "Lambda.ClientExecutionTimeoutException",
 )
-BATCH_TRANSIENT = ("Batch.TooManyRequestsException", "Batch.ServerException", "Batch.SdkClientException")
+# What the service says without a name of its own, such as an internal error, comes as AWSBatchException.
+BATCH_TRANSIENT = (
+    "Batch.TooManyRequestsException",
+    "Batch.ServerException",
+    "Batch.SdkClientException",
+    "Batch.AWSBatchException",
+)
 JOB_SECONDS = 4 * 3600
 """Longest time for a job with all its attempts."""
 _GRACE_SECONDS = 30

@@ -98,5 +98,6 @@ class Storage(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=self.stage.point_in_time_recovery
             ),
-            removal_policy=removal_policy(self.stage),
+            # A first deployment that fails leaves its protected tables behind, as it could not end by deleting them.
+            removal_policy=RemovalPolicy.RETAIN if self.stage.retain else RemovalPolicy.DESTROY,
         )

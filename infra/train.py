@@ -28,7 +28,7 @@ from perennial.errors import DefinitionError
 
 EXECUTION_TRANSIENT = (
     "StepFunctions.ExecutionLimitExceededException",
-    "StepFunctions.ThrottlingException",
+    "StepFunctions.AWSStepFunctionsException",
     "StepFunctions.SdkClientException",
 )
 PARALLEL_CANDIDATES = 8

@@ -1,8 +1,9 @@
-"""Ports that fail at a chosen call, as if the process had been killed there."""
+"""Ports that die at a chosen call, as if the process had been killed there."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from perennial.ports import Ports
@@ -12,30 +13,63 @@ class Killed(BaseException):
     """No step may catch this: the process is gone."""
 
 
-class _Doomed:
-    """Passes calls on to a port until the calls are used up."""
+@dataclass
+class Fuse:
+    """Lets calls through until one of them is the last."""
 
-    def __init__(self, port: Any, budget: list[int]) -> None:
+    calls: int
+    """How many calls go through."""
+    after: bool = False
+    """Whether the fatal call takes effect before it dies."""
+    made: int = 0
+
+    def guard(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the call with the fuse in front or behind."""
+
+        def guarded(*arguments: Any, **options: Any) -> Any:
+            self.made += 1
+            if self.made <= self.calls:
+                return call(*arguments, **options)
+            if self.made == self.calls + 1 and self.after:
+                call(*arguments, **options)
+            raise Killed
+
+        return guarded
+
+
+class _Mortal:
+    def __init__(self, port: Any, fuse: Fuse) -> None:
         self._port = port
-        self._budget = budget
+        self._fuse = fuse
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._port, name)
-        if not callable(attribute):
-            return attribute
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            if self._budget[0] == 0:
-                raise Killed
-            self._budget[0] -= 1
-            return attribute(*arguments, **options)
-
-        return call
+        return self._fuse.guard(attribute) if callable(attribute) else attribute
 
 
-def killed_after(calls: int, ports: Ports) -> Ports:
-    """Return the same ports, of which the call after ``calls`` calls to any of them never returns."""
-    budget = [calls]
+def mortal(ports: Ports, fuse: Fuse) -> Ports:
+    """Return ports on the same state that die, all together, at the fuse's call."""
     names = ("catalog", "raw", "artifacts", "online", "metrics")
-    doomed: dict[str, Any] = {name: _Doomed(getattr(ports, name), budget) for name in names}
-    return replace(ports, **doomed)
+    fields: dict[str, Any] = {name: _Mortal(getattr(ports, name), fuse) for name in names}
+    return replace(ports, **fields)
+
+
+def each_death(step: Callable[[Ports], Any], prepare: Callable[[], Ports]) -> Iterator[tuple[Ports, str]]:
+    """Kill a step at each of its calls, before and after it takes effect.
+
+    Yields
+    ------
+    (Ports, str)
+        What the dead process left, once for each death, and where it died.
+    """
+    count = Fuse(10**6)
+    step(mortal(prepare(), count))
+    for calls in range(count.made):
+        for after in (False, True):
+            ports = prepare()
+            try:
+                step(mortal(ports, Fuse(calls, after)))
+            except Killed:
+                yield ports, f"killed {'behind' if after else 'before'} call {calls + 1}"
+            else:
+                raise AssertionError(f"call {calls + 1} did not kill the step")

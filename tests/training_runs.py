@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -118,7 +119,7 @@ def put_training_set(
             ports.artifacts.upload(path, key)
             place[part] = key, sha256, int(chosen.sum())
     training_set = TrainingSet(
-        training_set_id=f"of-{run_id}",
+        training_set_id=hashlib.sha256(json.dumps([features, sorted(place.values())]).encode()).hexdigest()[:32],
         train_key=place["train"][0],
         holdout_key=place["holdout"][0],
         features=features,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 import pytest
 from botocore.config import Config
 
-from infra.local.cloud import Endpoint, LocalCloud
+from infra.local.cloud import Endpoint
 from perennial.aws.catalog import DynamoCatalog
 from perennial.aws.online import DynamoOnlineStore
 from perennial.errors import ConflictError
@@ -24,14 +23,6 @@ from tests.tables import create_tables
 pytestmark = pytest.mark.e2e
 
 Result = TypeVar("Result")
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """Start a local cloud of these tests' own."""
-    local = LocalCloud(Path(tmp_path_factory.mktemp("cloud")) / "state")
-    yield local.start()
-    local.stop()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,9 @@ import urllib3
 
 from infra.deployment import Deployment
 from infra.local.cloud import LocalCloud
+from tests.e2e.shell import Shell
+
+pytestmark = pytest.mark.e2e
 
 UPLOADS = Path(__file__).resolve().parents[2] / "events" / "uploads"
 TRIP = {
@@ -25,26 +26,6 @@ TRIP = {
     "pickup_location_id": 161,
     "dropoff_location_id": 236,
 }
-
-
-class Shell:
-    """The CLI in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        command = [sys.executable, "-m", "infra.cli", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, input=stdin, check=False, timeout=600
-        )
-
-    def json(self, *arguments: str, stdin: str = "", code: int = 0) -> Any:
-        """Run a command with --json, expect its exit code, and return what it printed."""
-        done = self.run(*arguments, "--json", stdin=stdin)
-        assert done.returncode == code, done.stderr[-2000:]
-        return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")

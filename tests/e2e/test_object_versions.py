@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.cloud import Endpoint, LocalCloud
+from infra.local.cloud import Endpoint
 from perennial.aws.objects import S3ObjectStore
 from perennial.errors import NotFoundError
 from tests.tables import RAW, create_buckets
@@ -19,14 +18,10 @@ pytestmark = pytest.mark.e2e
 LARGE = bytes(range(256)) * 80_000  # 20 MB: boto3 sends it in parts and fetches it in ranges
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """Start a local cloud of these tests' own, with the deployment's buckets."""
-    local = LocalCloud(tmp_path_factory.mktemp("cloud") / "state")
-    endpoint = local.start()
-    create_buckets(endpoint.client("s3"))
-    yield endpoint
-    local.stop()
+@pytest.fixture(scope="module", autouse=True)
+def _buckets(cloud: Endpoint) -> None:
+    """Create the deployment's buckets."""
+    create_buckets(cloud.client("s3"))
 
 
 @pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])

@@ -7,19 +7,15 @@ import shlex
 import time
 from pathlib import Path
 
+import pytest
+
 from infra.local.cloud import LocalCloud
-from tests.e2e.test_demo import Shell
+from tests.e2e.shell import Shell
+
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "your-own-data.md"
-
-
-def test_the_page_shows_the_files_that_it_names() -> None:
-    shown = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", PAGE.read_text(), re.DOTALL)
-
-    assert len(shown) == 4
-    for name, content in shown:
-        assert content == (PAGE.parent / name).read_text()
 
 
 def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:

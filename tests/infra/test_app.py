@@ -129,6 +129,22 @@ def test_dev_holds_nothing_that_is_billed_by_the_hour(dev: Synthesised) -> None:
         assert environment["ComputeResources"]["Type"] == "FARGATE"
 
 
+def test_what_an_idle_deployment_is_billed_for_is_what_the_documentation_says(
+    dev: Synthesised, prod: Synthesised
+) -> None:
+    rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", (ROOT / "docs" / "deploy-to-aws.md").read_text(), re.MULTILINE)
+    said = dict(rows)
+    models = 1
+    for stack in (dev, prod):
+        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 6 + 3 * models
+        assert len(stack.resources("AWS::CloudWatch::Dashboard")) == 1
+    assert (said["alarms"], said["dashboard"]) == ("6, and 3 for each model", "1")
+    endpoints = prod.properties("AWS::EC2::VPCEndpoint").values()
+    billed = [len(found["SubnetIds"]) for found in endpoints if found["VpcEndpointType"] == "Interface"]
+    assert said["`prod`: VPC endpoints"] == f"{sum(billed)} ({len(billed)} services in {billed[0]} zones)"
+    assert (len(dev.resources("AWS::KMS::Key")), len(prod.resources("AWS::KMS::Key"))) == (0, 1)
+
+
 def test_every_verb_is_a_function_on_arm_with_the_whole_settings(stack: Synthesised) -> None:
     files = {path.stem for path in FUNCTIONS.glob("*.py")} - {"batch", "__init__"}
     functions = stack.functions()

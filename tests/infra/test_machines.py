@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 from infra.functions import SHAPES
-from tests.infra.synthesised import Synthesised, states
+from tests.infra.synthesised import Synthesise, Synthesised, states
 
 RUNS_A_STEP = ("states:::lambda:invoke", "states:::batch:submitJob.sync")
 
@@ -37,9 +40,18 @@ def test_every_task_is_retried_on_transient_errors_only_and_spread_over_time(sta
             assert retry["JitterStrategy"] == "FULL", f"{verb}: {name}"
             assert retry["MaxAttempts"] == 3, f"{verb}: {name}"
             if task["Resource"].endswith("lambda:invoke"):
-                assert {"TransientError", "Lambda.TooManyRequestsException"} <= set(retry["ErrorEquals"])
+                # What AWS advises to retry ("Handle transient Lambda service exceptions"), and throttling.
+                assert set(retry["ErrorEquals"]) == {
+                    "TransientError",
+                    "Lambda.TooManyRequestsException",
+                    "Lambda.ServiceException",
+                    "Lambda.SdkClientException",
+                    "Lambda.AWSLambdaException",
+                    "Lambda.ClientExecutionTimeoutException",
+                }
             if "batch" in task["Resource"]:
-                assert "Batch.TooManyRequestsException" in retry["ErrorEquals"]
+                # As seen in AWS: a status 429, and a status 500 without a name (ASFHyP3/hyp3, issues 1676 and 911).
+                assert {"Batch.TooManyRequestsException", "Batch.AWSBatchException"} <= set(retry["ErrorEquals"])
 
 
 def test_every_error_is_recorded_before_the_machine_fails(stack: Synthesised) -> None:
@@ -114,6 +126,25 @@ def test_no_event_is_lost_silently(stack: Synthesised) -> None:
     assert schedules
     for id, schedule in schedules.items():
         assert "DeadLetterConfig" in schedule["Target"], id
+
+
+def test_the_queue_of_lost_events_takes_them_from_the_rules_of_any_number_of_models(
+    synthesise: Synthesise, definitions_folder: Path
+) -> None:
+    model = definitions_folder / "models" / "house_price.toml"
+    for number in range(20):
+        shutil.copy(model, model.with_name(f"copy_{number}.toml"))
+    stack = synthesise(stage="dev", definitions=str(definitions_folder), name="many")
+    targets = [target for rule in stack.properties("AWS::Events::Rule").values() for target in rule["Targets"]]
+    assert len(targets) > 40
+    (queue,) = {target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for target in targets}
+    policies = stack.properties("AWS::SQS::QueuePolicy").values()
+    (policy,) = [found["PolicyDocument"] for found in policies if found["Queues"] == [{"Ref": queue}]]
+    assert len(policy["Statement"]) <= 20, "more than a queue's policy may have (SQS quotas)"
+    (allowed,) = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    assert (allowed["Principal"], allowed["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    sources = json.dumps(allowed["Condition"]["ArnLike"]["aws:SourceArn"])
+    assert '{"Ref": "AWS::AccountId"}, ":rule/*"' in sources, "rules of this account alone"
 
 
 def test_the_monitor_looks_at_predictions_and_labels_after_a_while_and_two_at_a_time(dev: Synthesised) -> None:

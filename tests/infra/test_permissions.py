@@ -23,6 +23,8 @@ WITHOUT_RESOURCES = {
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
@@ -60,6 +62,17 @@ def test_every_permission_names_its_resource_where_aws_has_one(stack: Synthesise
 def test_metrics_are_published_in_one_namespace_only(stack: Synthesised) -> None:
     given = [given for _, given in stack.statements() if "cloudwatch:PutMetricData" in as_list(given["Action"])]
     assert [statement["Condition"] for statement in given] == [{"StringEquals": {"cloudwatch:namespace": "Perennial"}}]
+
+
+def test_a_machine_that_is_traced_may_ask_which_runs_to_trace(dev: Synthesised) -> None:
+    # The policy that Step Functions asks for (Developer Guide, "IAM policies for AWS X-Ray").
+    wanted = {f"xray:{action}" for action in ("PutTraceSegments", "PutTelemetryRecords")}
+    wanted |= {f"xray:{action}" for action in ("GetSamplingRules", "GetSamplingTargets")}
+    for machine in dev.properties("AWS::StepFunctions::StateMachine").values():
+        role = {"Ref": machine["RoleArn"]["Fn::GetAtt"][0]}
+        policies = [found for found in dev.properties("AWS::IAM::Policy").values() if role in found["Roles"]]
+        statements = [given for policy in policies for given in policy["PolicyDocument"]["Statement"]]
+        assert wanted <= {action for given in statements for action in as_list(given["Action"])}
 
 
 def test_no_role_of_ours_has_a_policy_that_aws_manages(stack: Synthesised) -> None:
@@ -114,6 +127,7 @@ def test_the_api_throttles_and_logs_no_bodies(dev: Synthesised) -> None:
     assert stage["StageName"] == "dev"
     assert setting["DataTraceEnabled"] is False
     assert setting["LoggingLevel"] == "OFF"
+    assert setting["MetricsEnabled"] is False, "metrics by method are billed as custom ones"
     assert setting["ThrottlingRateLimit"] > 0
     fields = json.loads(stage["AccessLogSetting"]["Format"])
     assert "$context.status" in fields.values()

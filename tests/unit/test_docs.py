@@ -42,6 +42,15 @@ def test_links_lead_to_files_that_are_there(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_a_file_that_is_shown_is_the_file_that_is_named() -> None:
+    page = ROOT / "docs" / "your-own-data.md"
+    shown = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page.read_text(), re.DOTALL)
+
+    assert len(shown) == 4
+    for name, content in shown:
+        assert content == (page.parent / name).read_text()
+
+
 @pytest.mark.parametrize("kind", [Column, Dataset, FeatureView, Gate, Model, Monitor, Retrain, Split, Candidate])
 def test_the_reference_names_every_key_of_a_definition(kind: type[BaseModel]) -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perennial.data.check import check_definitions, request_inputs
+from perennial.data.check import check_definitions
 from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Rule, Split
 from perennial.errors import DefinitionError
@@ -199,9 +199,3 @@ def test_a_contract_that_the_engine_cannot_keep_is_refused(changes: dict[str, An
     message = refusal(dataset(**changes))
     assert message.startswith("datasets/rides.toml: ")
     assert says in message
-
-
-def test_a_request_must_bring_the_columns_that_its_view_reads_and_no_others() -> None:
-    view = request("SELECT miles * 2 AS m, hour(BEGAN) AS h, 'flag' AS text FROM rides")
-    assert request_inputs(view, dataset()) == ["began", "miles"]
-    assert request_inputs(request("FROM rides"), dataset()) == ["began", "zone", "miles", "flag"]

@@ -29,6 +29,7 @@ def view(sql: str) -> FeatureView:
         ("SELECT list_transform([1], lambda x: x + distance) AS l FROM trips", ("distance",)),
         ("SELECT count(*) OVER () AS n, distance FROM trips", ("distance",)),
         ("SELECT t.* FROM trips t", COLUMNS),
+        ("FROM trips", COLUMNS),
         ("SELECT COLUMNS('d.*') FROM trips", COLUMNS),  # by a pattern: all, to be safe
         ("SELECT 1 AS one FROM trips", ()),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -87,3 +88,22 @@ def test_a_failure_is_one_sentence(said: str, reason: str, cli: Path) -> None:
     with pytest.raises(DeployError) as failure:
         run(cli, said, 1)
     assert str(failure.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("given", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
+        ({}, "us-east-1"),
+    ],
+)
+def test_what_the_cli_deployed_is_looked_for_in_the_region_that_the_cli_chose(
+    given: dict[str, str], region: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert deploy.session(os.environ).region_name == region

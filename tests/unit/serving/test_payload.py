@@ -61,7 +61,7 @@ def test_instances_are_returned_as_they_stand() -> None:
         ('{"instances": [{"a": NaN}]}', "body", "NaN is not JSON"),
         ('{"instances": [{"a": -Infinity}]}', "body", "-Infinity is not JSON"),
         ("[" * 100_000, "body", "nests too deeply"),
-        ('{"instances": [{"a": ' + "9" * 5000 + "}]}", "body", "is not JSON"),
+        ('{"instances": [{"a": ' + "9" * 5000 + "}]}", "body", "thousands of digits"),
     ],
 )
 def test_a_body_that_is_not_a_list_of_flat_objects_is_refused(body: Any, field: str, sentence: str) -> None:

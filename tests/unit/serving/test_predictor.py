@@ -146,6 +146,18 @@ def test_a_row_that_makes_a_feature_infinite_is_refused_by_its_place() -> None:
     assert caught.value.field == "instances[1]"
 
 
+def test_a_row_whose_prediction_is_not_finite_is_refused_by_its_place() -> None:
+    steep = linear_graph(weights=(1e308, 0.0, 0.0, 0.0))
+    manifest = a_manifest(steep)
+    content = manifest.model_dump_json().encode()
+    artifact = load_artifact(content, hashlib.sha256(content).hexdigest(), lambda _: steep)
+    predictor = Predictor(artifact, connect())
+    assert predictor.predict([a_trip(trip_distance=1)], NOTHING.read, NOW).values.tolist() == [1e308]
+    with pytest.raises(RequestError, match=r"instances\[1\] is predicted to be inf") as caught:
+        predictor.predict([a_trip(trip_distance=1), a_trip(trip_distance=2)], NOTHING.read, NOW)
+    assert caught.value.field == "instances[1]"
+
+
 def test_a_manifest_whose_features_no_view_makes_is_refused() -> None:
     with pytest.raises(DefinitionError, match="differ by trip_context__colour, zone_stats__mean_speed"):
         a_predictor(features=(*FEATURES[:3], "trip_context__colour"))

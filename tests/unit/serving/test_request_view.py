@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import numpy as np
 import pytest
 
+from perennial.data import column_sql
 from perennial.definitions import Column
 from perennial.errors import DefinitionError
 from perennial.manifest import RequestView
+from perennial.serving import request_view
 from perennial.serving.request_view import RequestRunner, connect
 
 INPUTS = {
@@ -60,6 +65,33 @@ def test_online_values_equal_the_offline_values_bit_for_bit(tmp_path: Path) -> N
 
     assert np.array_equal(values.view(np.int64)[~np.isnan(values)], expected.view(np.int64)[~np.isnan(expected)])
     assert np.array_equal(np.isnan(values), np.isnan(expected))
+
+
+def test_offline_and_online_types_of_a_column_agree() -> None:
+    """They are two tables, for serving does not import ``perennial.data``."""
+    assert request_view.SQL_TYPES == column_sql.SQL_TYPES
+    assert set(column_sql.SQL_TYPES) == set(get_args(Column.model_fields["type"].annotation))
+
+
+HOUR_SEEN = """
+import tempfile
+from pathlib import Path
+from perennial.data import engine
+from perennial.serving import request_view
+sql = "SELECT epoch(TIMESTAMP '2019-03-01 08:30:00'::TIMESTAMPTZ)"
+with engine.connect(Path(tempfile.gettempdir())) as offline:
+    print(offline.execute(sql).fetchone()[0], request_view.connect().execute(sql).fetchone()[0])
+"""
+
+
+def test_the_zone_of_the_machine_changes_nothing() -> None:
+    # The engine reads the zone once in a process's life.
+    environment = {**os.environ, "TZ": "Asia/Tokyo", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", HOUR_SEEN]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+    moment = datetime(2019, 3, 1, 8, 30, tzinfo=UTC).timestamp()
+    assert done.stdout.split() == [str(moment)] * 2
 
 
 def test_rows_come_out_in_the_order_in_which_they_went_in() -> None:

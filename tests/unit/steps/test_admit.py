@@ -11,7 +11,7 @@ from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from perennial.records import StepRecord, Trigger
 from perennial.steps import admit
-from tests.interruptions import Killed, killed_after
+from tests.interruptions import each_death
 from tests.records import a_snapshot, a_version
 from tests.training_runs import ALARM, DATA, PERSON, put_snapshots, world
 
@@ -305,18 +305,13 @@ def test_a_run_that_is_over_is_not_admitted_again() -> None:
 def test_killed_at_any_call_and_run_again_it_decides_as_one_clean_run(rows: int) -> None:
     clean = a_ports(rows=rows)
     expected = ask(clean, trigger=ALARM)
-    for calls in range(50):
-        ports = a_ports(rows=rows)
-        try:
-            ask(killed_after(calls, ports), trigger=ALARM)
-        except Killed:
-            assert ask(ports, trigger=ALARM) == expected, f"killed after {calls} calls"
-            assert ports.catalog.run("run-1") == clean.catalog.run("run-1")
-            assert ask(ports, "run-2", PERSON) == ask(clean, "run-2", PERSON)
-            clean.catalog.release("train#fare", "run-2")
-        else:
-            break
-    assert calls > 5
+    deaths = list(each_death(lambda ports: ask(ports, trigger=ALARM), lambda: a_ports(rows=rows)))
+    assert len(deaths) > 10
+    for ports, where in deaths:
+        assert ask(ports, trigger=ALARM) == expected, where
+        assert ports.catalog.run("run-1") == clean.catalog.run("run-1")
+        assert ask(ports, "run-2", PERSON) == ask(clean, "run-2", PERSON)
+        clean.catalog.release("train#fare", "run-2")
 
 
 def test_an_unknown_model_is_not_found() -> None:

@@ -207,10 +207,22 @@ def test_a_definition_deployed_under_way_stops_the_run() -> None:
         ask(redeployed(ports, metric="rmse"), "run-1")
 
 
-def test_features_that_the_training_set_names_are_those_of_the_candidates() -> None:
+@pytest.mark.parametrize("features", [FEATURES, FEATURES[::-1]])
+def test_candidates_are_judged_on_the_training_set_that_they_learnt_from(features: tuple[str, ...]) -> None:
+    """A second try of the step may have recorded another one meanwhile, with a file that came in between."""
     ports = a_ports()
     train_all(ports, "run-1")
-    columns = trips()
-    put_training_set(ports, "run-1", {name: columns[name] for name in ("event_time", *reversed(FEATURES), "target")})
-    with pytest.raises(DataError, match="candidate 'line' has other features than the training set"):
+    columns = trips(hours=401)
+    put_training_set(ports, "run-1", {name: columns[name] for name in ("event_time", *features, "target")})
+    with pytest.raises(DataError, match="candidate 'line' was trained on another training set"):
+        ask(ports, "run-1")
+
+
+def test_a_training_set_that_is_being_made_again_is_not_there_yet() -> None:
+    ports = a_ports()
+    train_all(ports, "run-1")
+    ports.catalog.record_step(
+        ports.catalog.step("run-1", "training_set").model_copy(update={"status": "running", "output": {}})
+    )
+    with pytest.raises(NotFoundError, match="its step 'training_set' has not succeeded"):
         ask(ports, "run-1")

@@ -12,10 +12,11 @@ import pytest
 from perennial import keys
 from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset
-from perennial.errors import DataError, NotFoundError, TransientError
+from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.steps import ingest
-from tests.unit.steps.world import DEFINITIONS, Fuse, fragile, new_ports, survives_kills, upload
+from tests.interruptions import Fuse, Killed, mortal
+from tests.unit.steps.world import DEFINITIONS, new_ports, survives_kills, upload
 
 
 def run(ports: Ports, key: str, run_id: str = "run-1", **changes: str) -> ingest.Ingested:
@@ -66,15 +67,15 @@ def test_a_step_that_is_killed_at_any_call_and_repeated_leaves_what_a_clean_run_
         upload(ports, bad=1)
         return ports
 
-    assert survives_kills(prepare, lambda ports: run(ports, "rides/a.csv")) >= 8
+    assert survives_kills(prepare, lambda ports: run(ports, "rides/a.csv")) >= 16
 
 
 def test_a_run_that_was_killed_behind_publishing_still_says_that_it_published() -> None:
     ports = new_ports()
     key = upload(ports)
     names = ["start_run", "record_step", "download", "snapshots", "put", "upload"]
-    with pytest.raises(TransientError):
-        run(fragile(ports, Fuse(len(names), after=True)), key)
+    with pytest.raises(Killed):
+        run(mortal(ports, Fuse(len(names), after=True)), key)
     assert len(ports.catalog.snapshots("rides")[0]) == 1
     assert run(ports, key).published
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from perennial import keys
 from perennial.definition_files import Definitions
 from perennial.definitions import Monitor
-from perennial.errors import NotFoundError
+from perennial.errors import DataError, NotFoundError
 from perennial.fakes import FakeMetricSink, FakeObjectStore, FixedClock
 from perennial.manifest import Histogram
 from perennial.monitoring.drift import population_stability_index
@@ -124,6 +125,28 @@ def test_drift_is_the_index_of_the_window_against_the_baseline(ports: Ports, clo
     assert published(ports)["FeatureDrift"] == [found.feature_drift]
     assert published(ports)["PredictionDrift"] == [found.prediction_drift]
     assert published(ports)["PerformanceRatio"] == []
+
+
+def test_a_version_that_promised_no_finite_error_has_a_performance_and_no_ratio(ports: Ports) -> None:
+    """A person may promote what the gate refused."""
+    register(ports, a_manifest(version=2, metrics={"n": 100.0, "not_finite": 1.0}))
+    label(ports, log(ports, [5.0] * 10), 18.0)
+    found = assess(ports)
+    assert (found.version, found.labelled, found.performance_ratio) == (2, 10, None)
+    assert found.performance is not None
+    assert published(ports)["PerformanceRatio"] == []
+
+
+def test_a_champion_that_cannot_be_assessed_keeps_none_of_the_others_from_it(ports: Ports) -> None:
+    definitions = ports.definitions
+    first = definitions.model(MODEL).model_copy(update={"name": "airport_fare"})
+    models = {"airport_fare": first, MODEL: definitions.model(MODEL)}
+    ports = replace(ports, definitions=Definitions(definitions.datasets, definitions.views, models))
+    register(ports, a_manifest(model="airport_fare"))
+    ports.artifacts.put(keys.artifact("airport_fare", 1, "manifest.json"), b"{}")
+    with pytest.raises(DataError, match=r"manifest\.json: has SHA-256"):
+        monitor.run(monitor.Request(), ports)
+    assert len(ports.catalog.assessments(MODEL)) == 1
 
 
 def test_min_rows_are_enough(ports: Ports) -> None:

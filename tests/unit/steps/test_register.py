@@ -16,7 +16,7 @@ from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.serving.artifact import load_artifact
 from perennial.steps import register
-from tests.interruptions import Killed, killed_after
+from tests.interruptions import Fuse, Killed, each_death, mortal
 from tests.training_runs import FEATURES, PERSON, judge_all, put_snapshots, world
 
 
@@ -87,7 +87,8 @@ def test_the_manifest_traces_the_version_to_its_origin(ports: Ports) -> None:
     ask(ports)
     manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
     verdict = ports.catalog.step("run-1", "evaluate").output
-    assert (manifest.run_id, manifest.training_set_id, manifest.snapshots) == ("run-1", "of-run-1", ("s1",))
+    training_set_id = ports.catalog.step("run-1", "training_set").output["training_set_id"]
+    assert (manifest.run_id, manifest.training_set_id, manifest.snapshots) == ("run-1", training_set_id, ("s1",))
     assert (manifest.candidate, manifest.algorithm, manifest.seed) == ("line", "ridge", 7)
     assert manifest.metrics == verdict["metrics"]
     assert manifest.definition_hash == ports.definitions.fingerprint("fare")
@@ -136,16 +137,11 @@ def test_killed_at_any_call_and_run_again_it_leaves_what_one_clean_run_leaves(cl
     clean = judged(clock, candidates=alone)
     ask(clean)
     expected = left_behind(clean)
-    for calls in range(100):
-        ports = judged(FixedClock(), candidates=alone)
-        try:
-            ask(killed_after(calls, ports))
-        except Killed:
-            ask(fake_ports(ports.definitions, catalog=ports.catalog, artifacts=ports.artifacts))
-            assert left_behind(ports) == expected, f"killed after {calls} calls"
-        else:
-            break
-    assert calls > 10
+    deaths = list(each_death(ask, lambda: judged(FixedClock(), candidates=alone)))
+    assert len(deaths) > 20
+    for ports, where in deaths:
+        ask(ports)
+        assert left_behind(ports) == expected, where
 
 
 def test_a_later_try_after_a_kill_publishes_the_files_that_lie_there(ports: Ports, clock: FixedClock) -> None:
@@ -153,7 +149,7 @@ def test_a_later_try_after_a_kill_publishes_the_files_that_lie_there(ports: Port
     files = []
     for calls in (8, 9, 10, 11, 12):
         with pytest.raises(Killed):
-            ask(killed_after(calls, ports))
+            ask(mortal(ports, Fuse(calls)))
         clock.advance(minutes=5)
         files.append({key: ports.artifacts.get(key) for key in ports.artifacts.keys("models/")})
     ask(ports)

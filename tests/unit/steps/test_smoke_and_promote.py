@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from perennial import keys
+from perennial.definition_files import Definitions
 from perennial.errors import ConflictError, DataError, DefinitionError, NotFoundError
+from perennial.fakes import fake_ports
 from perennial.manifest import RequestView
 from perennial.ports import Ports
 from perennial.records import Trigger
 from perennial.steps import promote, smoke
 from tests.artifacts import FEATURES, MODEL, a_manifest, linear_graph, register
+from tests.interruptions import each_death
 
 BY_TRAINING = Trigger(kind="run", source="train-1", reason="version 1 passed the gate")
 BY_PERSON = Trigger(kind="person", source="arn:aws:iam::000000000000:user/ada", reason="prices are back")
@@ -120,6 +123,26 @@ def test_a_try_that_was_killed_behind_its_promotion_does_not_undo_a_later_rollba
     assert champion is not None
     assert champion.version == 1
     assert ports.catalog.run("deploy-2").status == "succeeded"
+
+
+def test_killed_at_any_call_and_run_again_it_moves_the_pointer_once(definitions: Definitions) -> None:
+    def prepare() -> Ports:
+        ports = fake_ports(definitions)
+        register(ports, champion=False)
+        register_second(ports)
+        deploy(ports, "deploy-1", 1)
+        try_it(ports, "deploy-2", 2)
+        return ports
+
+    clean = prepare()
+    expected = let_it_serve(clean, "deploy-2", 2)
+    deaths = list(each_death(lambda ports: let_it_serve(ports, "deploy-2", 2), prepare))
+    assert len(deaths) > 10
+    for ports, where in deaths:
+        assert let_it_serve(ports, "deploy-2", 2) == expected, where
+        assert ports.catalog.audit(MODEL) == clean.catalog.audit(MODEL)
+        assert ports.catalog.champion(MODEL) == clean.catalog.champion(MODEL)
+        assert ports.catalog.run("deploy-2") == clean.catalog.run("deploy-2")
 
 
 def test_a_slow_deployment_does_not_replace_a_newer_version(ports: Ports) -> None:

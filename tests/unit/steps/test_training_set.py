@@ -76,7 +76,7 @@ def test_the_same_snapshots_and_definitions_give_the_same_training_set() -> None
 
 
 def test_a_step_that_is_killed_at_any_call_and_repeated_leaves_what_a_clean_run_leaves() -> None:
-    assert survives_kills(lambda: admitted(ingested(new_ports())), run) >= 8
+    assert survives_kills(lambda: admitted(ingested(new_ports())), run) >= 16
 
 
 def test_views_that_were_deployed_after_the_last_upload_are_made_then() -> None:

@@ -1,17 +1,16 @@
-"""A small dataset with views and a model, and ports that die at a chosen call."""
+"""A small dataset with views and a model, and what a step that is killed and repeated must leave of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
-from perennial.errors import TransientError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
+from tests.interruptions import each_death
 
 RIDES = Dataset(
     name="rides",
@@ -59,48 +58,6 @@ def upload(ports: Ports, name: str = "a.csv", day: int = 1, bad: int = 0, rows: 
     return key
 
 
-@dataclass
-class Fuse:
-    """Lets calls through until one of them is the last."""
-
-    calls: int
-    """How many calls go through."""
-    after: bool
-    """Whether the fatal call takes effect before it dies."""
-    made: int = 0
-
-    def guard(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the call with the fuse in front or behind."""
-
-        def guarded(*arguments: Any, **options: Any) -> Any:
-            self.made += 1
-            if self.made <= self.calls:
-                return call(*arguments, **options)
-            if self.made == self.calls + 1 and self.after:
-                call(*arguments, **options)
-            raise TransientError("killed")
-
-        return guarded
-
-
-class _Fragile:
-    def __init__(self, port: Any, fuse: Fuse) -> None:
-        self._port = port
-        self._fuse = fuse
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._port, name)
-        return self._fuse.guard(attribute) if callable(attribute) else attribute
-
-
-def fragile(ports: Ports, fuse: Fuse) -> Ports:
-    """Return ports on the same state that die, all together, at the fuse's call."""
-    fields: dict[str, Any] = {
-        name: _Fragile(getattr(ports, name), fuse) for name in ("catalog", "raw", "artifacts", "online", "metrics")
-    }
-    return replace(ports, **fields)
-
-
 def state(ports: Ports) -> dict[str, Any]:
     """Return everything that the stores hold, for comparing; an object written twice must have had one content."""
     artifacts: Any = ports.artifacts
@@ -111,21 +68,12 @@ def state(ports: Ports) -> dict[str, Any]:
 
 
 def survives_kills(prepare: Callable[[], Ports], step: Callable[[Ports], Any]) -> int:
-    """Kill a step at each of its calls, before and after it takes effect, repeat it, compare with a clean run.
-
-    Returns how many calls a clean run makes.
-    """
-    clean, count = prepare(), Fuse(10**6, after=False)
-    expected = step(fragile(clean, count))
-    for calls in range(count.made):
-        for after in (False, True):
-            ports = prepare()
-            try:
-                step(fragile(ports, Fuse(calls, after)))
-            except TransientError:
-                pass
-            else:
-                raise AssertionError(f"call {calls + 1} did not kill the step")
-            assert step(ports) == expected, f"another result after a kill at call {calls + 1}, after={after}"
-            assert state(ports) == state(clean), f"another state after a kill at call {calls + 1}, after={after}"
-    return count.made
+    """Kill a step at each of its calls, repeat it, compare with a clean run; return how often it was killed."""
+    clean = prepare()
+    expected = step(clean)
+    deaths = 0
+    for ports, where in each_death(step, prepare):
+        assert step(ports) == expected, f"another result, {where}"
+        assert state(ports) == state(clean), f"another state, {where}"
+        deaths += 1
+    return deaths

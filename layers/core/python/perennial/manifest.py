@@ -9,6 +9,11 @@ from perennial.definitions import Column
 from perennial.records import Moment, Record
 
 
+def feature_column(view: str, column: str) -> str:
+    """Return the name under which training sets, models and logs know a column of a view."""
+    return f"{view}__{column}"
+
+
 class Histogram(Record):
     """A baseline distribution.
 
@@ -59,7 +64,7 @@ class Manifest(Record):
     parameters: dict[str, Any]
     seed: int
     features: tuple[str, ...]
-    """Feature columns in the order of the ONNX input, each ``view__column``."""
+    """Feature columns in the order of the ONNX input, named by :func:`feature_column`."""
     request: RequestView | None
     stored: tuple[StoredView, ...]
     inputs: dict[str, Column]

@@ -48,6 +48,9 @@ class ObjectStore(Protocol):
     def exists(self, key: str) -> bool:
         """Tell whether there is such an object."""
 
+    def written_at(self, key: str, version: str | None = None) -> datetime:
+        """Return when an object was written, to the second, or raise NotFoundError."""
+
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, in lexical order, all pages."""
 
@@ -107,7 +110,8 @@ class Catalog(Protocol):
         -------
         (Snapshot, bool)
             The published snapshot and True, or the one of the same id that is there already and False. A snapshot of
-            the same source that has other content supersedes the older one. A superseded snapshot becomes visible
+            the same source that has other content supersedes the older one; when that one was uploaded later
+            (``uploaded_at``), it stays, and is returned with False. A superseded snapshot becomes visible
             again (True) when its content comes in another upload: another ``source`` or ``source_version``. The same
             content under two sources is one snapshot, visible while either has it.
         """

@@ -77,6 +77,8 @@ class Snapshot(Record):
     source: str
     """URI of the uploaded object."""
     source_version: str | None = None
+    uploaded_at: Moment | None = None
+    """When the object was written; an upload does not supersede a later one of the same object."""
     source_sha256: str
     contract: str
     """Fingerprint of the dataset's definition."""
@@ -126,7 +128,7 @@ class TrainingSet(Record):
     holdout_key: str
     """Parquet of the same columns, rows from ``split_at`` on."""
     features: tuple[str, ...]
-    """Feature columns in order, each ``view.column`` written as ``view__column``."""
+    """Feature columns in order, each ``view__column``."""
     split_at: datetime
     """Event time from which rows are held out."""
     rows_train: int
@@ -246,4 +248,4 @@ class Assessment(Record):
     performance: float | None
     """The model's metric over labelled predictions, in the target's unit."""
     performance_ratio: float | None
-    """``performance`` divided by the metric on the held-out rows."""
+    """``performance`` divided by the metric on the held-out rows; None without either."""

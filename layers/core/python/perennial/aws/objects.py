@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,12 @@ class S3ObjectStore:
                     return False
                 raise
             return True
+
+    def written_at(self, key: str, version: str | None = None) -> datetime:
+        """Return when an object was written, to the second, or raise NotFoundError."""
+        which = {} if version is None else {"VersionId": version}
+        with translated(self._uri(key) + (f" in version {version}" if version else "")):
+            return self._client.head_object(Bucket=self.bucket, Key=key, **which)["LastModified"]
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, in lexical order (of their UTF-8 bytes), all pages."""

@@ -23,10 +23,7 @@ BATCH = 100
 """Items that one BatchGetItem may ask for."""
 WRITERS = 16
 """Threads that write at a time; the client's pool should hold as many connections."""
-_LATER = (
-    "attribute_not_exists(pk) OR revision < :revision "
-    "OR (revision = :revision AND feature_time < :feature_time)"
-)
+_LATER = "attribute_not_exists(pk) OR revision < :revision OR (revision = :revision AND feature_time < :feature_time)"
 
 
 class DynamoOnlineStore:

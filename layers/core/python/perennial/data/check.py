@@ -12,7 +12,6 @@ from pathlib import Path
 import duckdb
 
 from perennial.data.column_sql import SQL_TYPES, faults, raw, table_columns, typed
-from perennial.data.columns_read import columns_read
 from perennial.data.engine import connect, identifier, literal
 from perennial.data.syntax import parse, require_row_by_row, require_steady
 from perennial.definition_files import Definitions
@@ -44,11 +43,6 @@ def check_definitions(definitions: Definitions) -> None:
         }
         for model in definitions.models.values():
             _check_model(connection, model, definitions.dataset(model.dataset), outputs)
-
-
-def request_inputs(view: FeatureView, dataset: Dataset) -> list[str]:
-    """Return the columns of its dataset that a view reads, in the dataset's order: what a request must bring."""
-    return list(columns_read(view, dataset.columns))
 
 
 def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:

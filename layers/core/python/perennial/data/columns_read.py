@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
-from typing import Any
 
-import duckdb
-
+from perennial.data.syntax import Tree, parse, walk
 from perennial.definitions import FeatureView
-from perennial.errors import DefinitionError
 
 
 def columns_read(view: FeatureView, columns: Collection[str]) -> tuple[str, ...]:
@@ -27,25 +23,15 @@ def columns_read(view: FeatureView, columns: Collection[str]) -> tuple[str, ...]
     DefinitionError
         The SQL is not one SELECT that DuckDB can parse.
     """
-    with duckdb.connect() as connection:
-        row = connection.execute("SELECT json_serialize_sql(?)", [view.sql]).fetchone()
-    tree = json.loads(row[0]) if row else {}
-    if tree.get("error", True):
-        raise DefinitionError(f"features/{view.name}.sql: {tree.get('error_message', 'is not a SELECT')}")
     # SQL names columns in any letter case.
-    named = {name.lower() for name in _names(tree)}
+    named = {name.lower() for name in _names(parse(view.sql, f"features/{view.name}.sql"))}
     return tuple(column for column in columns if "*" in named or column.lower() in named)
 
 
-def _names(tree: Any) -> Iterator[str]:
+def _names(tree: Tree) -> Iterator[str]:
     """Yield the last part of each column reference (``t.a`` gives ``a``) and ``*`` for a star."""
-    if isinstance(tree, dict):
-        if tree.get("class") == "STAR":
+    for node in walk(tree):
+        if node.get("class") == "STAR":
             yield "*"
-        if tree.get("class") == "COLUMN_REF":
-            yield tree["column_names"][-1]
-        for branch in tree.values():
-            yield from _names(branch)
-    elif isinstance(tree, list):
-        for branch in tree:
-            yield from _names(branch)
+        if node.get("class") == "COLUMN_REF":
+            yield node["column_names"][-1]

@@ -15,6 +15,7 @@ from perennial.data.views import dataset_rows
 from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
 from perennial.errors import DataError, DefinitionError
+from perennial.manifest import feature_column
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class TrainingParts:
 
 def feature_columns(model: Model) -> tuple[str, ...]:
     """Return the names of a model's feature columns, in the order in which its definition lists them."""
-    return tuple(f"{view}__{column}" for view, columns in model.features.items() for column in columns)
+    return tuple(feature_column(view, column) for view, columns in model.features.items() for column in columns)
 
 
 def write_training_set(
@@ -148,7 +149,8 @@ def _request_features(
             f"view {request} has {counts[1]} rows for a snapshot of {counts[0]}; delete its table and repeat the run"
         )
     columns = ", ".join(
-        f"{_double(identifier(column))} AS {identifier(f'{request}__{column}')}" for column in model.features[request]
+        f"{_double(identifier(column))} AS {identifier(feature_column(request, column))}"
+        for column in model.features[request]
     )
     return f"SELECT {columns} FROM {features}"
 
@@ -161,9 +163,8 @@ def _join(
     expressions = {}
     for number, (name, view) in enumerate(views.items()):
         if view.kind == "request":
-            expressions.update(
-                {f"{name}__{column}": f"c.{identifier(f'{name}__{column}')}" for column in model.features[name]}
-            )
+            made = [feature_column(name, column) for column in model.features[name]]
+            expressions.update({column: f"c.{identifier(column)}" for column in made})
             continue
         if name not in stored:
             raise DataError(f"view {name} has no table yet; run features first")
@@ -178,7 +179,7 @@ def _join(
             )
         for column in model.features[name]:
             value = _double(f"v{number}.{identifier(column)}")
-            expressions[f"{name}__{column}"] = f"CASE WHEN {fresh} THEN {value} END"
+            expressions[feature_column(name, column)] = f"CASE WHEN {fresh} THEN {value} END"
     selected = ", ".join(f"{expressions[column]} AS {identifier(column)}" for column in feature_columns(model))
     connection.execute(
         f"CREATE TABLE joined AS SELECT c.event_time AS event_time, {selected}, c.target AS target "

@@ -88,6 +88,12 @@ class FakeObjectStore:
         with self._lock:
             return key in self._versions
 
+    def written_at(self, key: str, version: str | None = None) -> datetime:
+        """Return when an object was written, or raise NotFoundError; here, each version a second after the last."""
+        self._read(key, version)
+        number = self.latest_version(key) if version is None else version
+        return datetime(2019, 1, 1, tzinfo=UTC) + timedelta(seconds=int(number))
+
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, in lexical order (of their UTF-8 bytes, as S3 has it)."""
         with self._lock:

@@ -150,8 +150,12 @@ def _object(body: str | bytes | None, key: str) -> dict[str, Any]:
         raise RequestError("the body nests too deeply; instances and labels are flat objects", "body") from None
     except UnicodeDecodeError:
         raise RequestError("the body is not UTF-8 text", "body") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise RequestError(f"the body is not JSON: {error}", "body") from None
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        raise RequestError(
+            "the body holds a number of thousands of digits; send numbers that a double holds", "body"
+        ) from None
     if not isinstance(content, dict):
         raise RequestError(f'the body must be an object: {{"{key}": [{{…}}]}}', "body")
     _require_keys(content, (key,), "")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perennial.errors import DefinitionError, RequestError
-from perennial.manifest import Manifest, StoredView
+from perennial.manifest import Manifest, StoredView, feature_column
 from perennial.ports import OnlineRow
 from perennial.serving.artifact import Artifact
 from perennial.serving.payload import Columns, Row, read_columns
@@ -50,7 +50,7 @@ class Predictor:
         manifest = artifact.manifest
         self._runner = RequestRunner(manifest.request, manifest.inputs, connection) if manifest.request else None
         self._place = {feature: number for number, feature in enumerate(manifest.features)}
-        made = {f"{view.name}__{column}" for view in _views(manifest) for column in view.columns}
+        made = {feature_column(view.name, column) for view in _views(manifest) for column in view.columns}
         if made != set(self._place):
             odd = ", ".join(sorted(made ^ set(self._place)))
             raise DefinitionError(
@@ -77,7 +77,7 @@ class Predictor:
         Raises
         ------
         RequestError
-            A row breaks the contract of the inputs, or a feature of it is infinite.
+            A row breaks the contract of the inputs, or a feature or the prediction of it is not finite.
         DefinitionError
             The request view does not run.
         """
@@ -85,13 +85,15 @@ class Predictor:
         columns = read_columns(rows, manifest.inputs, manifest.ignored)
         matrix = np.full((len(rows), len(manifest.features)), np.nan)
         if manifest.request is not None and self._runner is not None:
-            names = [f"{manifest.request.name}__{column}" for column in manifest.request.columns]
+            names = [feature_column(manifest.request.name, column) for column in manifest.request.columns]
             matrix[:, [self._place[name] for name in names]] = self._runner.run(columns)
         times = _event_times(columns, manifest, now, len(rows))
         for view in manifest.stored:
             self._look_up(view, columns, times, read_online, matrix)
         _require_finite(matrix, manifest.features)
-        return Predictions(columns, matrix, self.artifact.predict(matrix))
+        values = self.artifact.predict(matrix)
+        _require_finite_predictions(values)
+        return Predictions(columns, matrix, values)
 
     def rehearse(self) -> None:
         """Run the request view over one row of nulls, which shows that its SQL still fits; DefinitionError if not."""
@@ -109,7 +111,7 @@ class Predictor:
             entity: (_naive_utc(row.feature_time), [_number(row.values.get(column)) for column in view.columns])
             for entity, row in found.items()
         }
-        places = [self._place[f"{view.name}__{column}"] for column in view.columns]
+        places = [self._place[feature_column(view.name, column)] for column in view.columns]
         for number, (entity, time) in enumerate(zip(entities, times, strict=True)):
             if entity in known:
                 feature_time, values = known[entity]
@@ -145,3 +147,11 @@ def _require_finite(matrix: Matrix, features: Sequence[str]) -> None:
         raise RequestError(
             f"{place} makes the feature {features[column]} infinite; look for a zero that divides", place
         )
+
+
+def _require_finite_predictions(values: Matrix) -> None:
+    """Refuse predictions that JSON cannot say and nobody could use."""
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        place = f"instances[{bad[0]}]"
+        raise RequestError(f"{place} is predicted to be {values[bad[0]]}; it is too far from what was learnt", place)

@@ -26,16 +26,19 @@ SQL_TYPES = {
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB on one thread that can reach neither files nor the network."""
-    return duckdb.connect(
+    connection = duckdb.connect(
         ":memory:",
         config={
             "threads": 1,
             "enable_external_access": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "lock_configuration": True,
         },
     )
+    # As where the training rows were made: a view may tell the hour of a moment with a zone.
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
 class RequestRunner:

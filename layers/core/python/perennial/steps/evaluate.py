@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from perennial import keys
 from perennial.definitions import Model
-from perennial.errors import DataError
 from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import TrainingSet, Verdict
@@ -70,11 +69,7 @@ def _judge(
     figures: dict[str, dict[str, float]] = {}
     parity: dict[str, float] = {}
     for candidate in model.candidates:
-        found, artifact = read_candidate(ports, model.name, run_id, candidate.name)
-        if found.features != training_set.features:
-            raise DataError(
-                f"run {run_id}: candidate {candidate.name!r} has other features than the training set; train again"
-            )
+        found, artifact = read_candidate(ports, model.name, run_id, candidate.name, training_set)
         figures[candidate.name] = metrics(rows.target, score(artifact, rows.features))
         parity[candidate.name] = found.parity_error
     champion = _champion(ports, model, holdout)

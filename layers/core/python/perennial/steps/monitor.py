@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from perennial.definitions import Monitor
+from perennial.errors import PerennialError
 from perennial.manifest import Histogram, Manifest
 from perennial.monitoring.drift import population_stability_index
 from perennial.monitoring.histograms import count_into
@@ -44,6 +45,8 @@ class Findings(BaseModel):
 def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Findings:
     """Assess champions, publish the figures there are as metrics, and record an assessment of each champion.
 
+    A champion that cannot be assessed keeps none of the others from it.
+
     Parameters
     ----------
     reader : LogReader or None
@@ -53,20 +56,27 @@ def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Find
     ------
     NotFoundError
         The model that is named is not known.
+    PerennialError
+        What the first champion that could not be assessed met with.
     """
     reader = reader or LogReader(ports.artifacts)
     defined = ports.definitions.models
     names = ports.catalog.models() if request.model is None else [request.model]
     assessed: dict[str, Assessment] = {}
+    faults: list[PerennialError] = []
     for name in names:
         champion = ports.catalog.champion(name)
         if champion is None and name == request.model:
             ports.definitions.model(name)  # raises if there never was such a model
         if champion is not None and name in defined:  # one whose definition was taken away is not watched any more
-            assessment = _assess(ports, champion, ports.definitions.model(name).monitor, reader)
-            _publish(ports, assessment)
-            assessed[name] = assessment
+            try:
+                assessed[name] = _assess(ports, champion, ports.definitions.model(name).monitor, reader)
+                _publish(ports, assessed[name])
+            except PerennialError as error:
+                faults.append(error)
     reader.forget_unused()
+    if faults:
+        raise faults[0]
     return Findings(assessed=assessed)
 
 
@@ -84,7 +94,8 @@ def _assess(ports: Ports, champion: Champion, limits: Monitor, reader: LogReader
         prediction_drift = _drift(manifest.prediction_baseline, _array([line.prediction for line in window]))
     if len(labelled.labels) >= limits.min_rows:
         performance = measure(manifest.metric, _array(labelled.labels), _array(labelled.predictions))
-        ratio = ratio_to(manifest.metrics[manifest.metric], performance)
+        promised = manifest.metrics.get(manifest.metric)  # none of a version that predicted no finite numbers
+        ratio = None if promised is None else ratio_to(promised, performance)
     return Assessment(
         model=model,
         version=version,

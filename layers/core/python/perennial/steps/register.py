@@ -14,7 +14,7 @@ from perennial.records import ModelVersion, Run, TrainingSet, Verdict
 from perennial.steps.admit import claim_name
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
-from perennial.steps.verified import read_candidate, read_training_set, same_definition
+from perennial.steps.verified import read_candidate, read_training_set, read_verdict, same_definition
 from perennial.training.gate import refusal
 from perennial.training.report import CandidateReport
 
@@ -76,9 +76,9 @@ def run(request: Request, ports: Ports) -> Registered:
 def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
     """Write the artifact and the manifest, then make the version visible."""
     train_run = same_definition(ports, request.model, request.run_id)
-    verdict = Verdict.model_validate(ports.catalog.step(request.run_id, "evaluate").output)
+    verdict = read_verdict(ports, request.run_id)
     training_set = read_training_set(ports, request.run_id)
-    report, artifact = read_candidate(ports, request.model, request.run_id, verdict.candidate)
+    report, artifact = read_candidate(ports, request.model, request.run_id, verdict.candidate, training_set)
     manifest = _manifest(ports, train_run, number, verdict, training_set, report)
     content = manifest.model_dump_json(indent=2).encode()
     manifest_key = keys.artifact(request.model, number, "manifest.json")

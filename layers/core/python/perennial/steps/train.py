@@ -41,6 +41,7 @@ class Trained(BaseModel):
     """How a candidate's training went."""
 
     candidate: str
+    training_set_id: str
     onnx_sha256: str
     report_sha256: str
     rows: int
@@ -79,6 +80,7 @@ def run(request: Request, ports: Ports) -> Trained:
             ports.artifacts.put(keys.candidate(request.model, request.run_id, request.candidate, file), body, kind)
         trained = Trained(
             candidate=candidate.name,
+            training_set_id=training_set.training_set_id,
             onnx_sha256=report.onnx_sha256,
             report_sha256=hashlib.sha256(content).hexdigest(),
             rows=report.rows,

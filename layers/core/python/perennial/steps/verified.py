@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from perennial import keys
-from perennial.errors import ConflictError, DataError
+from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import ObjectStore, Ports
-from perennial.records import Run, TrainingSet
+from perennial.records import Run, TrainingSet, Verdict
 from perennial.training.report import CandidateReport
 
 
@@ -37,14 +38,29 @@ def download_verified(store: ObjectStore, key: str, sha256: str, path: Path) -> 
 
 def read_training_set(ports: Ports, run_id: str) -> TrainingSet:
     """Return the training set of a run, or raise NotFoundError if its step has not succeeded."""
-    return TrainingSet.model_validate(ports.catalog.step(run_id, "training_set").output)
+    return TrainingSet.model_validate(_output(ports, run_id, "training_set"))
 
 
-def read_candidate(ports: Ports, model: str, run_id: str, name: str) -> tuple[CandidateReport, bytes]:
-    """Return what training a candidate found, and its ONNX file, both as the step ``train#<name>`` recorded them."""
+def read_verdict(ports: Ports, run_id: str) -> Verdict:
+    """Return what the gate said in a run, or raise NotFoundError if the step ``evaluate`` has not succeeded."""
+    return Verdict.model_validate(_output(ports, run_id, "evaluate"))
+
+
+def read_candidate(
+    ports: Ports, model: str, run_id: str, name: str, training_set: TrainingSet
+) -> tuple[CandidateReport, bytes]:
+    """Return what training a candidate found, and its ONNX file, both as the step ``train#<name>`` recorded them.
+
+    Raises
+    ------
+    DataError
+        The candidate was not trained to the end, or on another training set, or a file is not the one recorded.
+    """
     output = ports.catalog.step(run_id, f"train#{name}").output
     if "report_sha256" not in output:
         raise DataError(f"run {run_id}: candidate {name!r} was not trained to the end; start the run again")
+    if output["training_set_id"] != training_set.training_set_id:
+        raise DataError(f"run {run_id}: candidate {name!r} was trained on another training set; start the run again")
     place = keys.candidate(model, run_id, name, "candidate.json")
     report = CandidateReport.model_validate_json(read_verified(ports.artifacts, place, output["report_sha256"]))
     place = keys.candidate(model, run_id, name, "model.onnx")
@@ -65,6 +81,13 @@ def same_definition(ports: Ports, model: str, run_id: str) -> Run:
             f"run {run_id}: the definition of model {model!r} was changed while it was under way; start another run"
         )
     return run
+
+
+def _output(ports: Ports, run_id: str, name: str) -> dict[str, Any]:
+    step = ports.catalog.step(run_id, name)
+    if step.status != "succeeded":
+        raise NotFoundError(f"run {run_id!r}: its step {name!r} has not succeeded; start the run again")
+    return step.output
 
 
 def _compare(store: ObjectStore, key: str, expected: str, actual: str) -> None:

@@ -1,0 +1,30 @@
+"""Finding a deployment in AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra import deployment
+from infra.deployment import Deployment
+from perennial.errors import NotFoundError
+
+
+class Stacks:
+    """CloudFormation, with one stack that has no outputs."""
+
+    def describe_stacks(self, **named: str) -> dict[str, Any]:
+        return {"Stacks": [{**named, "StackStatus": "ROLLBACK_COMPLETE"}]}
+
+
+def test_a_stack_whose_deployment_failed_is_not_taken_for_a_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "_client", lambda endpoint, service: Stacks())
+    with pytest.raises(NotFoundError, match=r"perennial-dev is ROLLBACK_COMPLETE .* --stage dev"):
+        Deployment.connect("dev")
+
+
+def test_a_deployment_is_operated_in_the_region_that_it_was_deployed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert Deployment("perennial-dev", {}, None).client("s3").meta.region_name == "eu-west-1"
