@@ -61,7 +61,10 @@ class Api:
 
     def post(self, path: str, body: Json) -> Json:
         """Send one signed POST and return the answer's JSON."""
-        content = json.dumps(body, allow_nan=False).encode()
+        try:
+            content = json.dumps(body, allow_nan=False).encode()
+        except ValueError:
+            raise DataError("JSON has no NaN and no infinity; send null for a missing value") from None
         request = AWSRequest("POST", self.url + path, data=content, headers={"Content-Type": "application/json"})
         self._signer.add_auth(request)
         try:

@@ -91,4 +91,5 @@ class Batch(Construct):
             retry_attempts=ATTEMPTS,
             retry_strategies=_RETRIES,
             timeout=Duration.hours(ATTEMPT_HOURS),
+            skip_deregister_on_update=True,  # runs that are under way go on with the revision that they began with
         )

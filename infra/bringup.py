@@ -15,7 +15,8 @@ from infra.deployment import Deployment
 from infra.display import Display
 from infra.local.cloud import Endpoint, LocalCloud
 from perennial.data.check import check_definitions
-from perennial.definition_files import load_definitions
+from perennial.definition_files import Definitions, load_definitions
+from perennial.training.check import check_candidates
 
 
 def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Deployment:
@@ -30,7 +31,7 @@ def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Dep
     DeployError
         The stack could not be deployed; the message is CloudFormation's reason.
     """
-    check_definitions(load_definitions(definitions))
+    read_definitions(definitions)
     endpoint = LocalCloud().start() if stage == "local" else None
     with _bar(display, f"deploying {stack}") as report:
         outputs = deploy.deploy(
@@ -43,6 +44,20 @@ def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Dep
             report=report,
         )
     return Deployment(stack, outputs, endpoint)
+
+
+def read_definitions(folder: Path) -> Definitions:
+    """Return a folder's definitions, fully checked.
+
+    Raises
+    ------
+    DefinitionError
+        The first thing that is wrong, in one sentence.
+    """
+    definitions = load_definitions(folder)
+    check_definitions(definitions)
+    check_candidates(definitions)
+    return definitions
 
 
 def take_down(stage: str, stack: str, display: Display) -> None:

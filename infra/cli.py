@@ -15,7 +15,6 @@ from rich.markup import escape
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, table
 from infra.local.cloud import CloudError, LocalCloud
-from perennial.definition_files import load_definitions
 from perennial.errors import ConflictError, DefinitionError, NotFoundError, PerennialError
 
 DEFINITIONS = Path(__file__).resolve().parent.parent / "layers" / "definitions"
@@ -90,11 +89,10 @@ def demo(
 @app.command()
 def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
     """Check definitions without deploying them."""
-    from perennial.data.check import check_definitions
+    from infra.bringup import read_definitions
 
     display = Display(json)
-    loaded = load_definitions(definitions)
-    check_definitions(loaded)
+    loaded = read_definitions(definitions)
     rows = [
         ("dataset", d.name, f"{len(d.columns)} columns, {len(d.rules)} row rules") for d in loaded.datasets.values()
     ]
@@ -190,7 +188,8 @@ def predict(
     json: Json = False,
 ) -> None:
     """Ask a deployed model for predictions through its API."""
-    from infra.operations import predict_rows, read_instances
+    from infra.operations import predict_rows
+    from infra.rows import read_instances
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
@@ -208,7 +207,8 @@ def feedback(
     json: Json = False,
 ) -> None:
     """Tell a model what became true: a file of {"prediction_id", "label"} objects."""
-    from infra.operations import read_json_rows, send_labels
+    from infra.operations import send_labels
+    from infra.rows import read_json_rows
 
     display = Display(json)
     answer = send_labels(Deployment.connect(stage, name), model, read_json_rows(file, "labels"))

@@ -40,6 +40,8 @@ class Failure(Construct):
             "subject": subject,
             "error": sfn.JsonPath.string_at("$.failure.Error"),
             "cause": sfn.JsonPath.string_at("$.failure.Cause"),
+            # An upload is its run's own trigger; every other machine is told what started it.
+            **({} if kind == "ingest" else {"trigger": sfn.JsonPath.object_at("$.trigger")}),
         }
         # What is shown in the end is the first error, also when recording it fails.
         step = Step(self, "fail", on=function, request=request, fail=failed, error_path=sfn.JsonPath.DISCARD)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,9 +14,8 @@ from rich.table import Table
 from infra.deployment import Deployment
 from infra.display import table
 from infra.waiting import OnStep, find_run, follow_run, wait_until
-from perennial.definitions import NAME, Column
+from perennial.definitions import NAME
 from perennial.errors import DataError, NotFoundError
-from perennial.manifest import Manifest
 from perennial.ports import Catalog
 from perennial.records import Run, Trigger
 
@@ -111,76 +106,6 @@ def _chunks(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]
         yield rows[start : start + ROWS_PER_CALL]
 
 
-def read_instances(deployment: Deployment, model: str, file: str, version: int | None) -> list[dict[str, Any]]:
-    """Read rows to predict: JSON (``instances`` or a list), JSON Lines, or CSV typed by what the version needs."""
-    if not file.removesuffix(".gz").endswith(".csv"):
-        return read_json_rows(file, "instances")
-    manifest = _manifest(deployment, model, version)
-    text = io.StringIO(_text(file))
-    return [_typed(row, manifest.inputs, f"{file}:{number}") for number, row in enumerate(csv.DictReader(text), 2)]
-
-
-def read_json_rows(file: str, key: str) -> list[dict[str, Any]]:
-    """Read a list of objects: a JSON list, a JSON object that holds the list under ``key``, or JSON Lines."""
-    text = _text(file)
-    try:
-        if file.removesuffix(".gz").endswith(".jsonl"):
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        content = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{file}: is not JSON: {error}") from None
-    rows = content.get(key) if isinstance(content, dict) else content
-    if not isinstance(rows, list):
-        raise DataError(f'{file}: holds no list of objects; write [{{…}}, …] or {{"{key}": [{{…}}, …]}}')
-    return rows
-
-
-def _text(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
-    path = Path(file)
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return content.decode()
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{file}: is not UTF-8 text; save it as UTF-8") from None
-
-
-def _manifest(deployment: Deployment, model: str, version: int | None) -> Manifest:
-    catalog = deployment.ports.catalog
-    if version is not None:
-        key = catalog.version(model, version).manifest_key
-    elif (champion := catalog.champion(model)) is not None:
-        key = champion.manifest_key
-    else:
-        raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
-    return Manifest.model_validate_json(deployment.ports.artifacts.get(key))
-
-
-def _typed(row: dict[str, str | None], columns: dict[str, Column], place: str) -> dict[str, Any]:
-    """Turn the texts of a CSV row into the JSON values that the columns ask for; other columns are left out."""
-    values: dict[str, Any] = {}
-    for name, column in columns.items():
-        text = row.get(name)
-        if not text:
-            values[name] = None
-            continue
-        try:
-            values[name] = _CONVERSIONS.get(column.type, str)(text)
-        except (ValueError, KeyError):
-            raise DataError(f"{place}: {name}: {text!r} is no {column.type}", field=name) from None
-    return values
-
-
-_CONVERSIONS: dict[str, Any] = {
-    "integer": int,
-    "double": float,
-    "boolean": {"true": True, "false": False}.__getitem__,
-}
-
-
 def list_models(catalog: Catalog) -> tuple[list[dict[str, Any]], list[Table]]:
     """Return every model with its champion, as JSON and as a table."""
     content, rows = [], []
@@ -215,7 +140,7 @@ def describe_model(catalog: Catalog, model: str) -> tuple[dict[str, Any], list[T
         (v.version, v.stage, v.verdict.candidate, _figures(v.metrics), v.created_at, v.trigger.kind, v.reason)
         for v in versions
     ]
-    moves = [(e.at, e.action, e.version, e.previous, e.reason) for e in audit]
+    moves = [(e.at, e.action, e.version, e.previous, e.by, e.reason) for e in audit]
     seen = [
         (
             a.at,
@@ -232,7 +157,7 @@ def describe_model(catalog: Catalog, model: str) -> tuple[dict[str, Any], list[T
     drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
     return content, [
         table(model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason"], figures),
-        table("who served", ["at", "action", "version", "before", "reason"], moves),
+        table("who served", ["at", "action", "version", "before", "by", "reason"], moves),
         table("what the monitor saw", drift, seen),
     ]
 

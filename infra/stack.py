@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, Stack
+from aws_cdk import Aws, CfnOutput, Fn, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -175,7 +175,9 @@ class Perennial(Stack):
             if stage.tracing:
                 _allow(machine, _TRACES, "*")
         _allow(ingest, ["events:PutEvents"], self._arn("events", "event-bus/default"))
-        _allow(train, ["batch:SubmitJob"], batch.job.job_definition_arn, batch.queue.job_queue_arn)
+        # Of any revision: a run that is under way while the stack is updated submits the one that it began with.
+        definition = Fn.select(5, Fn.split(":", batch.job.job_definition_arn))
+        _allow(train, ["batch:SubmitJob"], self._arn("batch", f"{definition}:*"), batch.queue.job_queue_arn)
         _allow(train, ["batch:TerminateJob"], self._arn("batch", "job/*"))
         _allow(train, ["batch:DescribeJobs"], "*")  # knows no resources
         _allow(train, ["states:StartExecution"], deploy.machine.state_machine_arn)

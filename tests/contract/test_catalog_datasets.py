@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog
-from tests.records import a_snapshot, a_view
+from tests.records import AT, a_snapshot, a_view
 
 SOURCE = "s3://raw/trips/june.csv"
 
@@ -46,6 +46,17 @@ def test_other_content_of_the_same_source_supersedes_the_older(catalog: Catalog)
     catalog.publish_snapshot(a_snapshot("old", source=SOURCE))
     assert catalog.publish_snapshot(a_snapshot("new", source=SOURCE, source_version="v2"))[1]
     assert ids(catalog) == (["new"], 2)
+
+
+def test_an_upload_whose_ingest_was_slow_does_not_supersede_a_later_one(catalog: Catalog) -> None:
+    later, _ = catalog.publish_snapshot(
+        a_snapshot("new", source=SOURCE, source_version="v2", uploaded_at=AT + timedelta(seconds=1))
+    )
+    slow = a_snapshot("old", source=SOURCE, source_version="v1", uploaded_at=AT)
+    assert catalog.publish_snapshot(slow) == (later, False)
+    assert ids(catalog) == (["new"], 1)
+    assert catalog.publish_snapshot(a_snapshot("other", source="s3://raw/trips/b.csv", uploaded_at=AT))[1]
+    assert ids(catalog)[1] == 2
 
 
 def test_a_late_repetition_of_a_superseded_upload_does_not_bring_it_back(catalog: Catalog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -65,6 +66,17 @@ def test_an_older_version_can_be_downloaded(object_store: ObjectStore, tmp_path:
     assert (tmp_path / "file").read_bytes() == b"older"
     with pytest.raises(NotFoundError, match="version"):
         object_store.download("a", tmp_path / "file", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+
+
+def test_each_version_has_its_time_of_writing(object_store: ObjectStore) -> None:
+    object_store.put("a", b"older")
+    older = latest_version(object_store, "a")
+    object_store.put("a", b"newer")
+    assert object_store.written_at("a", older) <= object_store.written_at("a")
+    assert object_store.written_at("a", latest_version(object_store, "a")) == object_store.written_at("a")
+    assert object_store.written_at("a").utcoffset() == timedelta(0)
+    with pytest.raises(NotFoundError):
+        object_store.written_at("b")
 
 
 def latest_version(store: ObjectStore, key: str) -> str:

@@ -32,6 +32,7 @@ def test_an_older_version_arrives_whole_after_it_was_replaced(cloud: Endpoint, t
     store.upload(tmp_path / "from", "trips/june.csv")
     version = client.head_object(Bucket=RAW, Key="trips/june.csv")["VersionId"]
     store.put("trips/june.csv", b"replaced")
+    assert store.written_at("trips/june.csv", version) <= store.written_at("trips/june.csv")
     store.download("trips/june.csv", tmp_path / "to", version)
     assert (tmp_path / "to").read_bytes() == content, "differs"
     with pytest.raises(NotFoundError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.functions import SHAPES
-from tests.infra.synthesised import Synthesise, Synthesised, states
+from tests.infra.synthesised import Synthesise, Synthesised, as_list, states
 
 RUNS_A_STEP = ("states:::lambda:invoke", "states:::batch:submitJob.sync")
 
@@ -62,6 +62,7 @@ def test_every_error_is_recorded_before_the_machine_fails(stack: Synthesised) ->
                 assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "fail"), f"{verb}: {name}"
         record = machine["States"]["fail"]
         assert record["Next"] == record["Catch"][0]["Next"] == "failed"
+        assert record["Parameters"]["Payload"].get("trigger.$") == (None if verb == "ingest" else "$.trigger")
         assert record["Catch"][0]["ResultPath"] is None, "the first error is the one that is shown"
         assert record["Parameters"]["Payload"]["kind"] == verb
         assert machine["States"]["failed"]["Type"] == "Fail"
@@ -114,6 +115,19 @@ def test_a_job_runs_a_step_by_name_on_arm_fargate(stack: Synthesised) -> None:
     assert container["Command"] == ["Ref::step", "Ref::input"]
     assert container["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
     assert job["PlatformCapabilities"] == ["FARGATE"]
+
+
+def test_a_run_that_is_under_way_while_the_stack_is_updated_may_submit_the_job_that_it_began_with(
+    stack: Synthesised,
+) -> None:
+    ((id, job),) = stack.properties("AWS::Batch::JobDefinition").items()
+    assert job["ResourceRetentionPolicy"] == {"SkipDeregisterOnUpdate": True}
+    (submits,) = [given for _, given in stack.statements() if "batch:SubmitJob" in as_list(given["Action"])]
+    definition, _ = sorted(submits["Resource"], key=lambda arn: "Fn::Join" not in arn)
+    *_, name, revisions = definition["Fn::Join"][1]
+    # A definition's ARN is arn:partition:batch:region:account:job-definition/name:revision.
+    assert name == {"Fn::Select": [5, {"Fn::Split": [":", {"Ref": id}]}]}
+    assert revisions == ":*"
 
 
 def test_no_event_is_lost_silently(stack: Synthesised) -> None:

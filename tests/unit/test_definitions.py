@@ -185,6 +185,12 @@ WRONG = [
     (TRIPS, "min = 1", 'min = "1"', "columns.zone.min: should be a number, not '1'"),
     (TRIPS, "min = 1", "min = nan", "columns.zone.min: should be a finite number, not nan"),
     (TRIPS, "min = 1", "min = 10", "columns.zone: min 10 is above max 9"),
+    (
+        TRIPS,
+        'at = { type = "timestamp" }',
+        'at = { type = "timestamp", format = "dd.mm.yyyy" }',
+        "columns.at: format is written in strptime letters.*'dd.mm.yyyy'",
+    ),
     (TRIPS, "min = 1", 'format = "%d"', "columns.zone: format belongs to timestamp and date"),
     (TRIPS, '["a", "b"]', "[]", "columns.kind.allowed: should not be empty"),
     (TRIPS, '["a", "b"]', '[["a"]]', r"columns.kind.allowed\[0\]: should be a number, text or true"),

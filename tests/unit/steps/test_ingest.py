@@ -73,7 +73,7 @@ def test_a_step_that_is_killed_at_any_call_and_repeated_leaves_what_a_clean_run_
 def test_a_run_that_was_killed_behind_publishing_still_says_that_it_published() -> None:
     ports = new_ports()
     key = upload(ports)
-    names = ["start_run", "record_step", "download", "snapshots", "put", "upload"]
+    names = ["start_run", "record_step", "download", "snapshots", "put", "upload", "written_at"]
     with pytest.raises(Killed):
         run(mortal(ports, Fuse(len(names), after=True)), key)
     assert len(ports.catalog.snapshots("rides")[0]) == 1
@@ -114,6 +114,17 @@ def test_a_withdrawn_correction_brings_the_first_content_back() -> None:
     third = run(ports, upload(ports), "run-3", version_id="3")
     assert (third.snapshot_id, third.published) == (first.snapshot_id, True)
     assert [snapshot.snapshot_id for snapshot in ports.catalog.snapshots("rides")[0]] == [first.snapshot_id]
+
+
+def test_a_slow_ingest_of_an_older_upload_does_not_supersede_the_correction() -> None:
+    ports = new_ports()
+    key = upload(ports, rows=5)
+    upload(ports, rows=9)
+    second = run(ports, key, "run-2", version_id="2")
+    first = run(ports, key, "run-1", version_id="1")
+    assert (first.rows, first.published) == (5, False)
+    live, revision = ports.catalog.snapshots("rides")
+    assert ([snapshot.snapshot_id for snapshot in live], revision) == ([second.snapshot_id], 1)
 
 
 def test_the_same_content_under_another_name_is_one_snapshot() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from perennial.definition_files import Definitions
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Run, TrainingSet, Trigger
@@ -45,6 +46,14 @@ def run(ports: Ports, run_id: str = "train-1") -> TrainingSet:
 def rows(ports: Ports, key: str, folder: Path) -> list[tuple[object, ...]]:
     ports.artifacts.download(key, folder / "part.parquet")
     return duckdb.execute("SELECT * FROM read_parquet(?)", [str(folder / "part.parquet")]).fetchall()
+
+
+def test_rows_without_a_target_are_counted_and_left_out() -> None:
+    fare = FARE.model_copy(update={"target": "nullif(miles, 0.5)"})
+    definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": fare})
+    ports = admitted(ingested(new_ports(definitions)), definition_hash=definitions.fingerprint("fare"))
+    made = run(ports)
+    assert (made.rows_train, made.rows_holdout, made.rows_without_target) == (12, 7, 1)
 
 
 def test_a_training_set_joins_what_was_known_and_splits_by_time(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ class Column(Definition):
             raise ValueError(f"min and max belong to integer and double columns, not to {self.type}")
         if self.format is not None and self.type not in ("timestamp", "date"):
             raise ValueError(f"format belongs to timestamp and date columns, not to {self.type}")
+        if self.format is not None and "%" not in self.format:
+            raise ValueError(f'format is written in strptime letters, such as "%d.%m.%Y %H:%M", unlike {self.format!r}')
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is above max {self.max:g}")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -66,6 +67,11 @@ class Run(Record):
     inputs: dict[str, Any] = Field(default_factory=dict)
     outputs: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
+
+    def closed(self, status: str, at: datetime, error: str | None, outputs: Mapping[str, Any] | None) -> Run:
+        """Return this run as it ended."""
+        ending = {"status": status, "ended_at": at, "error": error, "outputs": dict(outputs or {})}
+        return Run.model_validate({**self.model_dump(), **ending})
 
 
 class Snapshot(Record):
@@ -133,6 +139,8 @@ class TrainingSet(Record):
     """Event time from which rows are held out."""
     rows_train: int
     rows_holdout: int
+    rows_without_target: int = 0
+    """Rows that passed the model's filter, but whose target is unknown; they are in neither part."""
     snapshots: tuple[str, ...]
     views: dict[str, str]
     """Stored view to the key of its offline table."""

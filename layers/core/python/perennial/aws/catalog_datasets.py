@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perennial import keys
 from perennial.aws.errors import attempts
-from perennial.aws.table import Table, item
+from perennial.aws.table import Item, Table, item
 from perennial.errors import NotFoundError
 from perennial.records import Snapshot, ViewVersion
 
@@ -25,9 +25,14 @@ class Datasets:
             # The revision is read first: if it is the same in the transaction, nothing read after it has changed.
             revision = self._revision(dataset)
             known = self._snapshot(dataset, snapshot_id)
-            pointed = self._pointed(dataset, snapshot.source)
+            pointer = self._table.get(keys.dataset_source(dataset, snapshot.source))
+            pointed = None if pointer is None else str(pointer["snapshot_id"]["S"])
             if known is not None and (pointed == snapshot_id or known.upload() == snapshot.upload()):
                 return known, False
+            if pointer is not None and pointed is not None and _later(pointer, snapshot):
+                later = self._snapshot(dataset, pointed)
+                assert later is not None, "a pointer is written with its snapshot"
+                return later, False
             if known is not None and pointed is None and snapshot_id in self._pointers(dataset):
                 if self._point(snapshot, revision):
                     return known, False
@@ -74,24 +79,17 @@ class Datasets:
                     item(keys.dataset(dataset), revision=later), seen, {"seen": revision} if revision else None
                 ),
                 self._table.putting(item(keys.dataset_snapshot(dataset, snapshot.snapshot_id), snapshot)),
-                self._table.putting(
-                    item(
-                        keys.dataset_source(dataset, snapshot.source), snapshot_id=snapshot.snapshot_id, revision=later
-                    )
-                ),
+                self._table.putting(_pointer(snapshot, later)),
             ],
             f"snapshot {snapshot.snapshot_id} of dataset {dataset}",
         )
 
     def _point(self, snapshot: Snapshot, revision: int) -> bool:
         """Remember one more source of a live snapshot; the data stays the same, so does the revision."""
-        pointer = item(
-            keys.dataset_source(snapshot.dataset, snapshot.source), snapshot_id=snapshot.snapshot_id, revision=revision
-        )
         return self._table.transact(
             [
                 self._table.checking(keys.dataset(snapshot.dataset), "#revision = :seen", {"seen": revision}),
-                self._table.putting(pointer),
+                self._table.putting(_pointer(snapshot, revision)),
             ],
             f"source {snapshot.source} of dataset {snapshot.dataset}",
         )
@@ -104,10 +102,6 @@ class Datasets:
         found = self._table.get(keys.dataset_snapshot(dataset, snapshot_id))
         return None if found is None else Snapshot.model_validate_json(found["body"]["S"])
 
-    def _pointed(self, dataset: str, source: str) -> str | None:
-        found = self._table.get(keys.dataset_source(dataset, source))
-        return None if found is None else str(found["snapshot_id"]["S"])
-
     def _pointers(self, dataset: str) -> dict[str, int]:
         """Return each live snapshot with the latest revision that pointed at it."""
         pointers: dict[str, int] = {}
@@ -115,3 +109,19 @@ class Datasets:
             snapshot_id = entry["snapshot_id"]["S"]
             pointers[snapshot_id] = max(int(entry["revision"]["N"]), pointers.get(snapshot_id, 0))
         return pointers
+
+
+def _pointer(snapshot: Snapshot, revision: int) -> Item:
+    """Return the item that says which snapshot a source has, and since which upload."""
+    key = keys.dataset_source(snapshot.dataset, snapshot.source)
+    pointer = item(key, snapshot_id=snapshot.snapshot_id, revision=revision)
+    if snapshot.uploaded_at is not None:
+        pointer["uploaded_at"] = {"S": keys.moment(snapshot.uploaded_at)}
+    return pointer
+
+
+def _later(pointer: Item, snapshot: Snapshot) -> bool:
+    """Tell whether what a source points at was uploaded after a snapshot of it."""
+    if "uploaded_at" not in pointer or snapshot.uploaded_at is None:
+        return False
+    return keys.moment(snapshot.uploaded_at) < str(pointer["uploaded_at"]["S"])

@@ -37,8 +37,7 @@ class Runs:
         run = self.run(run_id)
         if run.status != "running":
             return run
-        ending = {"status": status, "ended_at": at, "error": error, "outputs": dict(outputs or {})}
-        closed = Run.model_validate({**run.model_dump(), **ending})
+        closed = run.closed(status, at, error, outputs)
         if self._table.put(_run_item(closed), "#status = :running", {"running": "running"}):
             return closed
         return self.run(run_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -65,7 +65,7 @@ class S3ObjectStore:
 
     def written_at(self, key: str, version: str | None = None) -> datetime:
         """Return when an object was written, to the second, or raise NotFoundError."""
-        which = {} if version is None else {"VersionId": version}
+        which: dict[str, Any] = {} if version is None else {"VersionId": version}
         with translated(self._uri(key) + (f" in version {version}" if version else "")):
             return self._client.head_object(Bucket=self.bucket, Key=key, **which)["LastModified"]
 

@@ -67,6 +67,9 @@ def parse(sql: str, place: str) -> Tree:
     tree: Tree = json.loads(row[0]) if row else {"error": True}
     if tree["error"]:
         message = tree.get("error_message", "it cannot be parsed")
+        if message.startswith("syntax error"):
+            hint = "a column named like a word of SQL stands in double quotes"
+            raise DefinitionError(f"{place}: is not SQL: {message}; {hint}")
         raise DefinitionError(f"{place}: must be one SELECT: {message[0].lower()}{message[1:].rstrip('!')}")
     if len(tree["statements"]) != 1:
         raise DefinitionError(f"{place}: must be one SELECT, not {len(tree['statements'])} statements")

@@ -59,9 +59,7 @@ class FakeRuns:
         with self._lock:
             run = self.run(run_id)
             if run.status == "running":
-                ending = {"status": status, "ended_at": at, "error": error, "outputs": dict(outputs or {})}
-                run = _kept(Run.model_validate({**run.model_dump(), **ending}))
-                self._runs[run_id] = run
+                run = self._runs[run_id] = _kept(run.closed(status, at, error, outputs))
             return run
 
     def run(self, run_id: str) -> Run:
@@ -118,6 +116,7 @@ class FakeDatasets(FakeRuns):
         super().__init__()
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
         self._sources: dict[tuple[str, str], str] = {}
+        self._uploaded: dict[tuple[str, str], datetime | None] = {}
         self._revisions: dict[str, int] = {}
         self._views: dict[tuple[str, str], ViewVersion] = {}
 
@@ -129,6 +128,10 @@ class FakeDatasets(FakeRuns):
             pointed = self._sources.get((dataset, snapshot.source))
             if known is not None and (pointed == snapshot_id or known.upload() == snapshot.upload()):
                 return known, False
+            latest = self._uploaded.get((dataset, snapshot.source))
+            if pointed and latest and snapshot.uploaded_at and snapshot.uploaded_at < latest:
+                return self._snapshots[dataset, pointed], False
+            self._uploaded[dataset, snapshot.source] = snapshot.uploaded_at
             if known is not None and pointed is None and snapshot_id in self._live(dataset):
                 self._sources[dataset, snapshot.source] = snapshot_id
                 return known, False

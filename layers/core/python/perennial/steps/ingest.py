@@ -42,7 +42,7 @@ class Ingested(BaseModel):
     rows: int
     rejected: int
     published: bool
-    """Whether this run changed the dataset; False for an upload that is there already."""
+    """Whether this run changed the dataset; False for an upload that is there already, or is no longer the latest."""
 
 
 def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> Ingested:
@@ -107,14 +107,19 @@ def _ingest(upload: _Upload, ports: Ports, resources: Resources) -> Ingested:
     if snapshot is None:
         snapshot = _make_snapshot(upload, ports, resources)
     # The same bytes under the same contract may have been published before: those files are not written again.
-    origin = {"source": upload.source, "source_version": request.version_id, "run_id": request.run_id}
+    origin = {
+        "source": upload.source,
+        "source_version": request.version_id,
+        "uploaded_at": ports.raw.written_at(request.key, request.version_id),
+        "run_id": request.run_id,
+    }
     published, new = ports.catalog.publish_snapshot(snapshot.model_copy(update=origin))
     return Ingested(
         run_id=request.run_id,
         dataset=dataset.name,
         snapshot_id=snapshot_id,
-        rows=published.rows,
-        rejected=published.rejected,
+        rows=snapshot.rows,
+        rejected=snapshot.rejected,
         # A run that was killed after it had published is told "not new" when it is repeated.
         published=new or published.run_id == request.run_id,
     )

@@ -92,6 +92,7 @@ def _record(
         split_at=parts.split_at.replace(tzinfo=UTC),
         rows_train=parts.rows_train,
         rows_holdout=parts.rows_holdout,
+        rows_without_target=parts.rows_without_target,
         snapshots=snapshots,
         views={name: version.key for name, version in versions.items()},
         sha256={**sha256, **{version.key: version.sha256 for version in versions.values()}},

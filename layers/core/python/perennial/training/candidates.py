@@ -108,7 +108,7 @@ def fit(candidate: Candidate, rows: Rows, seed: int) -> Any:
     try:
         with _threads(len(rows)):
             estimator.fit(_learnable(rows.features), rows.target)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         # The rows hold numbers only (`read_rows`), so what scikit-learn dislikes is a parameter's value.
         sentence = str(error).splitlines()[0]
         raise DefinitionError(f"candidate {candidate.name!r}: parameters: scikit-learn says: {sentence}") from error

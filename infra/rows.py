@@ -1,0 +1,127 @@
+"""Reading the rows that a person hands to ``predict`` and ``feedback``."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.deployment import Deployment
+from perennial.definitions import Column
+from perennial.errors import DataError, NotFoundError
+from perennial.manifest import Manifest
+
+DELIMITERS = (",", ";", "\t", "|")
+"""What may stand between two fields of a CSV; its header tells which does."""
+
+
+def read_instances(deployment: Deployment, model: str, file: str, version: int | None) -> list[dict[str, Any]]:
+    """Read rows to predict: JSON (``instances`` or a list), JSON Lines, or CSV typed by what the version needs."""
+    if not file.removesuffix(".gz").endswith(".csv"):
+        return read_json_rows(file, "instances")
+    return read_csv_rows(file, _manifest(deployment, model, version).inputs)
+
+
+def read_json_rows(file: str, key: str) -> list[dict[str, Any]]:
+    """Read a list of objects: a JSON list, a JSON object that holds the list under ``key``, or JSON Lines.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is no JSON or holds no such list; the message names it.
+    """
+    text = _text(file)
+    try:
+        if file.removesuffix(".gz").endswith(".jsonl"):
+            content: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
+        else:
+            content = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{file}: is not JSON: {error}") from None
+    rows = content.get(key) if isinstance(content, dict) else content
+    if not isinstance(rows, list):
+        raise DataError(f'{file}: holds no list of objects; write [{{…}}, …] or {{"{key}": [{{…}}, …]}}')
+    return _some(rows, file)
+
+
+def read_csv_rows(file: str, columns: Mapping[str, Column]) -> list[dict[str, Any]]:
+    """Read a CSV with a header: the columns that are asked for, as JSON values; other columns are left out.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, lacks a column or holds no rows, or a value is not of its column's type.
+    """
+    text = _text(file).removeprefix("\ufeff")
+    header = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=lambda one: len(columns.keys() & _fields(header, one)))
+    missing = [n for n, c in columns.items() if not c.nullable and n not in _fields(header, delimiter)]
+    if missing:
+        raise DataError(f"{file}: lacks the column {missing[0]}; the model reads {', '.join(columns)}")
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return _some([_typed(row, columns, f"{file}: line {rows.line_num}") for row in rows], file)
+
+
+def _fields(header: str, delimiter: str) -> set[str]:
+    return set(next(csv.reader([header.rstrip("\r")], delimiter=delimiter), []))
+
+
+def _some(rows: list[dict[str, Any]], file: str) -> list[dict[str, Any]]:
+    if not rows:
+        raise DataError(f"{file}: holds no rows; give it at least one")
+    return rows
+
+
+def _text(file: str) -> str:
+    path = Path(file)
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read().decode()
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return content.decode()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{file}: is broken gzip ({error}); compress it again") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: is not UTF-8 text; save it as UTF-8") from None
+
+
+def _manifest(deployment: Deployment, model: str, version: int | None) -> Manifest:
+    catalog = deployment.ports.catalog
+    if version is not None:
+        key = catalog.version(model, version).manifest_key
+    elif (champion := catalog.champion(model)) is not None:
+        key = champion.manifest_key
+    else:
+        raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
+    return Manifest.model_validate_json(deployment.ports.artifacts.get(key))
+
+
+def _typed(row: dict[str, str | None], columns: Mapping[str, Column], place: str) -> dict[str, Any]:
+    """Turn the texts of a CSV row into the JSON values that the columns ask for."""
+    values: dict[str, Any] = {}
+    for name, column in columns.items():
+        text = row.get(name)
+        if not text:
+            values[name] = None
+            continue
+        try:
+            values[name] = _CONVERSIONS.get(column.type, str)(text)
+        except (ValueError, KeyError):
+            raise DataError(f"{place}: {name}: {text!r} is no {column.type}", field=name) from None
+    return values
+
+
+def _boolean(text: str) -> bool:
+    """Read a boolean as the contract of a dataset does."""
+    return {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}[text.lower()]
+
+
+_CONVERSIONS: dict[str, Any] = {"integer": int, "double": float, "boolean": _boolean}

@@ -1,0 +1,62 @@
+"""What the CLI tells of runs."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from infra.runs import list_runs, show_run
+from perennial.errors import DataError, NotFoundError
+from perennial.ports import Ports
+from perennial.steps import ingest
+from tests.unit.steps.world import new_ports, upload
+
+
+def ingested(good: int = 3, bad: int = 0) -> Ports:
+    ports = new_ports()
+    key = upload(ports, rows=good, bad=bad)
+    try:
+        ingest.run(ingest.Request(run_id="run-1", bucket="raw", key=key), ports)
+    except DataError:
+        assert good == 0
+    return ports
+
+
+def printed(parts: list[Any]) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    for part in parts:
+        console.print(part)
+    text = console.file
+    assert isinstance(text, io.StringIO)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("good", [3, 0])
+def test_an_upload_s_run_shows_where_its_rejected_rows_are_and_why(good: int) -> None:
+    content, shown = show_run(ingested(good, bad=2), "run-1", rejected=1)
+
+    quarantine = content["quarantine"]
+    assert quarantine["location"].startswith("s3://artifacts/quarantine/rides/")
+    assert (quarantine["rejected"], quarantine["rejected_by"]) == (2, {"zone: type": 2})
+    assert [(row["line"], row["value"]) for row in quarantine["rows"]] == [(good + 2, "nowhere")]
+    text = printed(shown)
+    assert quarantine["location"] in text
+    assert "zone 'nowhere' is not a whole number" in text
+
+
+def test_a_run_that_rejected_nothing_shows_no_quarantine() -> None:
+    content, _ = show_run(ingested(), "run-1", rejected=10)
+
+    assert "quarantine" not in content
+
+
+def test_a_run_is_found_by_the_first_characters_of_its_id() -> None:
+    ports = ingested()
+
+    assert show_run(ports, "ru", rejected=0)[0]["run_id"] == "run-1"
+    assert [run["run_id"] for run in list_runs(ports.catalog, 5, None, None)[0]] == ["run-1"]
+    with pytest.raises(NotFoundError, match="no run begins with 'x'"):
+        show_run(ports, "x", rejected=0)
