@@ -15,7 +15,7 @@ from rich.markup import escape
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, table
 from infra.local.cloud import CloudError, LocalCloud
-from perennial.errors import ConflictError, DefinitionError, NotFoundError, PerennialError
+from perennial.errors import DefinitionError, PerennialError
 
 DEFINITIONS = Path(__file__).resolve().parent.parent / "layers" / "definitions"
 RUN_SECONDS = 1800.0
@@ -97,14 +97,9 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
         ("dataset", d.name, f"{len(d.columns)} columns, {len(d.rules)} row rules") for d in loaded.datasets.values()
     ]
     rows += [("view", v.name, f"{v.kind}, from {v.dataset}") for v in loaded.views.values()]
-    rows += [
-        (
-            "model",
-            m.name,
-            f"{m.target} from {sum(map(len, m.features.values()))} features, {len(m.candidates)} candidates",
-        )
-        for m in loaded.models.values()
-    ]
+    for m in loaded.models.values():
+        features, candidates = sum(map(len, m.features.values())), ", ".join(c.name for c in m.candidates)
+        rows.append(("model", m.name, f"{m.target} from {features} features, by {candidates}"))
     display.result(
         {"datasets": sorted(loaded.datasets), "views": sorted(loaded.views), "models": sorted(loaded.models)},
         table(f"{definitions}: all is well", ["kind", "name", "what"], rows),
@@ -250,25 +245,12 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Let the version that served before serve again, in one transaction."""
+    from infra.operations import roll_back
+
     display = Display(json)
     deployment = Deployment.connect(stage, name)
-    catalog = deployment.ports.catalog
-    champion = catalog.champion(model)
-    if champion is None:
-        raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
-    target = to if to is not None else champion.previous
-    if target is None:
-        raise ConflictError(f"model {model!r} has served no version before {champion.version}; name one with --to")
-    if catalog.version(model, target).stage not in ("archived", "champion"):
-        raise ConflictError(
-            f"version {target} of {model!r} has never served; only such a version can be rolled back to"
-        )
-    moved = catalog.promote(
-        model, target, champion.version, datetime.now(UTC), deployment.person, reason or "rollback", "rollback"
-    )
-    display.result(
-        moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {champion.version}"
-    )
+    before, moved = roll_back(deployment.ports.catalog, model, to, deployment.person, reason)
+    display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {before}")
 
 
 @app.command()

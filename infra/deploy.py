@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 APP = (sys.executable, "-m", "infra.app")
 CLI_REGION = "us-east-1"
 """Where the CDK CLI deploys to if neither the environment nor the profile names a region."""
+SIGN_IN = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, to those of an account"
 _ENDING_SECONDS = 10.0
 
 # ``Perennial | 12/81 | 11:12:17 PM | CREATE_COMPLETE | AWS::SQS::Queue | Ingest/Queue (IngestQueue1234) reason``
@@ -270,6 +271,8 @@ def _reason(failures: Sequence[str], tail: Sequence[str]) -> str:
     ]
     if found:
         return "; ".join(found)
+    if any("Unable to resolve AWS account" in line for line in tail):
+        return f"there are no AWS credentials in the environment that AWS accepts; {SIGN_IN}"
     for line in reversed(tail):  # an exception of the app, as Python prints it
         if _PYTHON_ERROR.match(line.strip()):
             return line.strip()

@@ -14,7 +14,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.api import Api
-from infra.deploy import session
+from infra.deploy import SIGN_IN, session
 from infra.local.cloud import Endpoint, LocalCloud
 from perennial.aws.runtime import ports_for
 from perennial.errors import NotFoundError, TransientError
@@ -73,7 +73,7 @@ class Deployment:
                 ) from None
             raise TransientError(f"AWS does not show the stack {stack}: {error}") from error
         except BotoCoreError as error:
-            raise TransientError(f"AWS cannot be reached: {error}") from error
+            raise TransientError(f"AWS cannot be reached: {str(error).rstrip('.')}; {SIGN_IN}") from error
         outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
         if not outputs:
             status = stacks[0]["StackStatus"]
@@ -121,7 +121,7 @@ class Deployment:
 def _credentials(of: boto3.Session) -> Any:
     credentials = of.get_credentials()
     if credentials is None:
-        raise NotFoundError("there are no AWS credentials in the environment; set AWS_PROFILE or sign in")
+        raise NotFoundError(f"there are no AWS credentials in the environment; {SIGN_IN}")
     return credentials.get_frozen_credentials()
 
 

@@ -15,9 +15,9 @@ from infra.deployment import Deployment
 from infra.display import table
 from infra.waiting import OnStep, find_run, follow_run, wait_until
 from perennial.definitions import NAME
-from perennial.errors import DataError, NotFoundError
+from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Catalog
-from perennial.records import Run, Trigger
+from perennial.records import Champion, Run, Trigger
 
 ROWS_PER_CALL = 500
 START_SECONDS = 60.0
@@ -79,6 +79,32 @@ def start_training(
         f"training run {run_id}",
     )
     return follow_run(catalog, run_id, seconds, on_step)
+
+
+def roll_back(catalog: Catalog, model: str, to: int | None, person: str, reason: str) -> tuple[int, Champion]:
+    """Move the champion pointer to a version that served before; returns the version it stood on, and the new pointer.
+
+    Raises
+    ------
+    NotFoundError
+        There is no champion, or no such version.
+    ConflictError
+        There is no version to go back to, or it never served, or it serves already.
+    """
+    champion = catalog.champion(model)
+    if champion is None:
+        raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
+    target = to if to is not None else champion.previous
+    if target is None:
+        raise ConflictError(f"model {model!r} has served no version before {champion.version}; name one with --to")
+    if target == champion.version:
+        raise ConflictError(f"version {target} of {model!r} serves already; name another with --to")
+    if catalog.version(model, target).stage != "archived":
+        raise ConflictError(
+            f"version {target} of {model!r} has never served; only such a version can be rolled back to"
+        )
+    now, why = datetime.now(UTC), reason or "rollback"
+    return champion.version, catalog.promote(model, target, champion.version, now, person, why, "rollback")
 
 
 def predict_rows(

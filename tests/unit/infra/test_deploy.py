@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra import deploy
-from infra.deploy import DeployError, Progress
+from infra.deploy import SIGN_IN, DeployError, Progress
 
 EVENTS = """\
 Perennial: deploying... [1/1]
@@ -81,6 +81,10 @@ def test_the_app_gets_its_context(cli: Path) -> None:
             "perennial.errors.DefinitionError: models/churn.toml: 'metric' is missing",
         ),
         (EXITED, "no definitions in ./mine"),
+        (
+            "Unable to resolve AWS account to use. It must be either configured when you define your CDK Stack",
+            f"there are no AWS credentials in the environment that AWS accepts; {SIGN_IN}",
+        ),
         (ANNOTATED, "Perennial/Storage/Artifacts: the bucket is not encrypted"),
     ],
 )

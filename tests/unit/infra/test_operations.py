@@ -1,0 +1,55 @@
+"""What the CLI does with a deployment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.operations import roll_back, upload_file
+from perennial.errors import ConflictError, DataError
+from perennial.fakes import FakeCatalog
+from tests.records import AT, a_version
+
+
+def with_versions(*promoted: int) -> FakeCatalog:
+    catalog = FakeCatalog()
+    for number in (1, 2, 3):
+        catalog.publish_version(a_version(number))
+    champion = None
+    for version in promoted:
+        champion = catalog.promote("fare", version, champion.version if champion else None, AT, "run", "better")
+    return catalog
+
+
+def test_rolling_back_twice_goes_there_and_back() -> None:
+    catalog = with_versions(1, 2)
+
+    for before, after in ((2, 1), (1, 2)):
+        found, champion = roll_back(catalog, "fare", None, "me", "")
+        assert (found, champion.version, champion.previous) == (before, after, before)
+    assert [(entry.action, entry.reason) for entry in catalog.audit("fare")[:2]] == [("rollback", "rollback")] * 2
+
+
+@pytest.mark.parametrize(
+    ("promoted", "to", "sentence"),
+    [((1,), None, "served no version before 1"), ((1, 2), 2, "serves already"), ((1, 2), 3, "has never served")],
+)
+def test_a_roll_back_that_leads_nowhere_is_refused(promoted: tuple[int, ...], to: int | None, sentence: str) -> None:
+    catalog = with_versions(*promoted)
+
+    with pytest.raises(ConflictError, match=sentence):
+        roll_back(catalog, "fare", to, "me", "")
+    champion = catalog.champion("fare")
+    assert champion is not None
+    assert champion.version == promoted[-1]
+
+
+@pytest.mark.parametrize("dataset", ["", "../x", "a/b", "Flats"])
+def test_what_cannot_be_a_dataset_s_name_is_refused_before_anything_is_sent(tmp_path: Path, dataset: str) -> None:
+    nowhere: Any = None
+    (tmp_path / "f.csv").write_text("a\n1\n")
+
+    with pytest.raises(DataError, match="cannot be a dataset's name"):
+        upload_file(nowhere, dataset, tmp_path / "f.csv", 1, lambda run, step: None)
