@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -80,4 +83,34 @@ class Machine(Construct):
                 level=sfn.LogLevel.ERROR,
                 include_execution_data=False,
             ),
+        )
+
+    def record_ends_from_outside(self, *, kind: str, fail: lambda_.IFunction, undelivered: sqs.IQueue) -> None:
+        """Let ``fail`` close the run of an execution that was stopped or ran out of time: no state of it catches that.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the run.
+        """
+        ended = {
+            "run_id": events.EventField.from_path("$.detail.name"),
+            "kind": kind,
+            "input": events.EventField.from_path("$.detail.input"),
+            "error": events.EventField.from_path("$.detail.status"),
+        }
+        events.Rule(
+            self,
+            "Ended",
+            description=f"An execution of {kind} that was stopped or ran out of time is recorded",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={"stateMachineArn": [self.machine.state_machine_arn], "status": ["ABORTED", "TIMED_OUT"]},
+            ),
+            targets=[
+                targets.LambdaFunction(
+                    fail, event=events.RuleTargetInput.from_object(ended), dead_letter_queue=undelivered
+                )
+            ],
         )

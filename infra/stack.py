@@ -130,6 +130,8 @@ class Perennial(Stack):
         machines = {"ingest": ingest.machine, "train": train.machine.machine, "deploy": deploy.machine}
         monitoring.watch(machines, serving.api)
         monitoring.dashboard(models, [alarm for of in alarms.values() for alarm in of], machines, name)
+        for kind, machine in (("ingest", ingest), ("train", train.machine), ("deploy", deploy)):
+            machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)
         self._grant_machines(stage, functions, batch, ingest=ingest, train=train.machine, deploy=deploy)
         self._output(settings, serving, machines)
 

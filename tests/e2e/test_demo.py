@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import urllib3
 
 from infra.deployment import Deployment
 from infra.local.cloud import LocalCloud
+from infra.waiting import find_run, follow_run, wait_until
+from perennial.records import Run
 from tests.e2e.shell import Shell
 
 pytestmark = pytest.mark.e2e
 
 UPLOADS = Path(__file__).resolve().parents[2] / "events" / "uploads"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 TRIP = {
     "pickup_datetime": "2019-04-10 08:30:00",
     "passenger_count": 1,
@@ -26,6 +30,10 @@ TRIP = {
     "pickup_location_id": 161,
     "dropoff_location_id": 236,
 }
+
+
+def is_run(run_id: str) -> Callable[[Run], bool]:
+    return lambda run: run.run_id == run_id
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +181,21 @@ def test_retraining_on_request_is_judged_and_recorded(
     version = deployment.ports.catalog.version("taxi_fare", run["outputs"]["version"])
     assert version.verdict.champion_metrics is not None
     assert version.stage != "candidate" or run["outputs"]["passed"]
+
+
+def test_a_training_run_that_is_stopped_is_closed_and_the_next_one_is_admitted(
+    shell: Shell, deployment: Deployment, demo: dict[str, Any]
+) -> None:
+    started = shell.json("retrain", "taxi_fare", "--no-wait")
+    machine = deployment.outputs["TrainMachineArn"]
+    arn = machine.replace(":stateMachine:", ":execution:") + f":{started['run_id']}"
+    catalog = deployment.ports.catalog
+    wait_until(lambda: find_run(catalog, "train", "taxi_fare", LONG_AGO, is_run(started["run_id"])), 30, "the run")
+    deployment.client("stepfunctions").stop_execution(executionArn=arn)
+    stopped = follow_run(catalog, started["run_id"], 30, lambda run, step: None)
+
+    assert (stopped.status, stopped.error) == ("failed", "the execution was stopped before it was done")
+    assert shell.json("retrain", "taxi_fare")["status"] == "succeeded"
 
 
 def test_rollback_lets_the_version_before_serve_and_says_so_in_the_audit_trail(

@@ -68,6 +68,15 @@ def test_every_error_is_recorded_before_the_machine_fails(stack: Synthesised) ->
         assert machine["States"]["failed"]["Type"] == "Fail"
 
 
+def test_an_execution_that_is_ended_from_outside_is_recorded_too(stack: Synthesised) -> None:
+    rules = stack.properties("AWS::Events::Rule").values()
+    patterns = [rule["EventPattern"] for rule in rules if rule["EventPattern"]["source"] == ["aws.states"]]
+
+    assert all(pattern["detail"]["status"] == ["ABORTED", "TIMED_OUT"] for pattern in patterns)
+    watched = [json.dumps(pattern["detail"]["stateMachineArn"]) for pattern in patterns]
+    assert len(set(watched)) == len(stack.properties("AWS::StepFunctions::StateMachine")) == 3
+
+
 def test_every_step_is_told_the_run(stack: Synthesised) -> None:
     for machine in stack.machines().values():
         for task in tasks(machine).values():

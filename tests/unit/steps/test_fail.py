@@ -43,6 +43,33 @@ def test_the_sentence_is_that_of_the_step_that_failed(ports: Ports) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("ABORTED", "the execution was stopped before it was done"),
+        ("TIMED_OUT", "the execution took longer than its state machine allows"),
+    ],
+)
+def test_a_run_that_was_ended_from_outside_is_closed_and_lets_go_of_its_model(
+    ports: Ports, status: str, sentence: str
+) -> None:
+    fail.run(fail.Request(run_id="run-1", kind="train", input='{"model": "fare"}', error=status), ports)
+    assert ports.catalog.run("run-1").error == sentence
+    assert admit.run(admit.Request(run_id="run-2", model="fare", trigger=PERSON), ports).admitted
+
+
+def test_an_upload_whose_run_was_ended_before_it_began_is_recorded_all_the_same(ports: Ports) -> None:
+    fail.run(fail.Request(run_id="run-9", kind="ingest", input='{"key": "trips/a.csv"}', error="ABORTED"), ports)
+    run = ports.catalog.run("run-9")
+    assert (run.kind, run.subject, run.status) == ("ingest", "trips", "failed")
+
+
+@pytest.mark.parametrize("given", [None, "no JSON", "[]", "{}"])
+def test_an_input_that_does_not_say_what_it_is_about_is_refused(ports: Ports, given: str | None) -> None:
+    with pytest.raises(DataError, match="does not say what it is about"):
+        fail.run(fail.Request(run_id="run-9", kind="deploy", input=given, error="ABORTED"), ports)
+
+
+@pytest.mark.parametrize(
     ("error", "cause", "sentence"),
     [
         ("DataError", {"errorMessage": "no rows", "errorType": "DataError"}, "DataError: no rows"),

@@ -7,23 +7,31 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from perennial.errors import DataError
 from perennial.ports import Ports
 from perennial.records import Run, Trigger
 from perennial.steps.admit import claim_name
 
+_ENDED_FROM_OUTSIDE = {
+    "ABORTED": "the execution was stopped before it was done",
+    "TIMED_OUT": "the execution took longer than its state machine allows",
+}
+"""Status of an execution that no state of its own could catch, in words."""
 _LONGEST = 500
 """Characters of a state machine's cause that are kept, where nothing better says what happened."""
 
 
 class Request(BaseModel):
-    """What the state machine caught."""
+    """What the state machine caught, or how its execution was ended from outside."""
 
     run_id: str
     kind: Literal["ingest", "train", "deploy"]
-    subject: str
-    """The dataset (ingest) or the model (train, deploy)."""
+    subject: str | None = None
+    """The dataset (ingest) or the model (train, deploy); None means that ``input`` tells."""
+    input: str | None = None
+    """The execution's input as JSON, where the subject is not given."""
     error: str = "Unknown"
-    """Name of the error, such as ``DataError`` or ``States.Timeout``."""
+    """Name of the error, such as ``DataError``, or the status of an execution that was ended from outside."""
     cause: str = ""
     """A sentence, or JSON of the failed Lambda invocation or Batch job."""
     trigger: Trigger | None = None
@@ -40,13 +48,19 @@ def run(request: Request, ports: Ports) -> Failure:
     """Close the run as failed, with the sentence of the step that failed, and release its model's lock.
 
     A run that is closed already stays as it is; one that was never recorded is recorded first.
+
+    Raises
+    ------
+    DataError
+        Neither the request nor its input says what the run is about.
     """
     now = ports.clock.now()
+    subject = request.subject or _subject(request)
     ports.catalog.start_run(
         Run(
             run_id=request.run_id,
             kind=request.kind,
-            subject=request.subject,
+            subject=subject,
             status="running",
             trigger=request.trigger
             or Trigger(kind="run", source=request.run_id, reason="failed before it was recorded"),
@@ -60,8 +74,17 @@ def run(request: Request, ports: Ports) -> Failure:
             ports.catalog.record_step(step.model_copy(update={"status": "failed", "ended_at": now, "error": sentence}))
     ports.catalog.finish_run(request.run_id, "failed", now, error=sentence)
     if request.kind == "train":
-        ports.catalog.release(claim_name(request.subject), request.run_id)
+        ports.catalog.release(claim_name(subject), request.run_id)
     return Failure(run_id=request.run_id)
+
+
+def _subject(request: Request) -> str:
+    """Return what an execution is about, from its input."""
+    try:
+        given = json.loads(request.input or "{}")
+        return str(given["key"]).partition("/")[0] if request.kind == "ingest" else str(given["model"])
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"the input of execution {request.run_id} does not say what it is about") from None
 
 
 def _step_sentence(ports: Ports, run_id: str) -> str:
@@ -78,6 +101,8 @@ def _cause_sentence(error: str, cause: str) -> str:
         parsed = None
     details = parsed if isinstance(parsed, dict) else {}
     container = details.get("Container") if isinstance(details.get("Container"), dict) else {}
+    if error in _ENDED_FROM_OUTSIDE:
+        return _ENDED_FROM_OUTSIDE[error]
     said = (
         details.get("errorMessage")  # Lambda
         or (container or {}).get("Reason")  # Batch: why the container ended, such as OutOfMemoryError
