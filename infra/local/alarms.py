@@ -228,7 +228,7 @@ def patch() -> None:
                 with request_scope(account, region):
                     try:
                         evaluate_one(alarm)
-                    except Exception:  # noqa: BLE001 - one bad alarm must not end the evaluation of the others
+                    except (LookupError, TypeError, ValueError, RuntimeError):  # one bad alarm must not end the others
                         _log.exception("alarm %s could not be evaluated", alarm.get("AlarmName"))
 
     cloudwatch._dispatch_alarm_actions = dispatch

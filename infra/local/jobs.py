@@ -152,7 +152,7 @@ class Runner:
             number += 1
             try:
                 attempt = self._attempt(job, number)
-            except Exception as error:  # noqa: BLE001 - whatever keeps a process from starting fails its job
+            except (OSError, LookupError, TypeError, ValueError, RuntimeError) as error:  # it did not start
                 attempt = Attempt(
                     None, f"CannotStartContainerError: {error}", reason=f"CannotStartContainerError: {error}"
                 )
