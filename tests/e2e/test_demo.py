@@ -180,7 +180,8 @@ def test_retraining_on_request_is_judged_and_recorded(
     assert run["status"] == "succeeded"
     version = deployment.ports.catalog.version("taxi_fare", run["outputs"]["version"])
     assert version.verdict.champion_metrics is not None
-    assert version.stage != "candidate" or run["outputs"]["passed"]
+    assert (version.stage == "refused") is not run["outputs"]["passed"]
+    assert all(rating.sentence for rating in version.verdict.ratings)
 
 
 def test_a_training_run_that_is_stopped_is_closed_and_the_next_one_is_admitted(
