@@ -22,7 +22,7 @@ PACKAGE = "perennial_definitions"
 """Folder under which the definitions layer puts its files on ``sys.path``."""
 
 _HEADER = re.compile(r"^--\s*([a-z_]+)\s*:\s*(.*?)\s*$")
-_LISTS = ("entity",)
+_LISTS = ("entity", "reads")
 Kind = TypeVar("Kind", bound=BaseModel)
 
 

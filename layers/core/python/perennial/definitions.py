@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -78,31 +79,88 @@ class Definition(BaseModel):
 class Column(Definition):
     """One column of a dataset."""
 
-    type: Literal["integer", "double", "string", "boolean", "timestamp", "date"]
+    type: Literal[
+        "integer", "double", "decimal", "string", "categorical", "boolean", "timestamp", "timestamptz", "date"
+    ]
     """What every value of the column is. Text that is not of this type is quarantined, never guessed at."""
     nullable: bool = False
     """Whether a value may be absent."""
-    min: FiniteFloat | None = None
-    """Smallest value that is allowed (integer and double only)."""
-    max: FiniteFloat | None = None
-    """Largest value that is allowed (integer and double only)."""
+    optional: bool = False
+    """Whether a file may lack the column, whose values are then absent; it must be nullable."""
+    min: FiniteFloat | str | None = None
+    """Smallest value that is allowed: a number, or ISO 8601 text for times and dates."""
+    max: FiniteFloat | str | None = None
+    """Largest value that is allowed: a number, or ISO 8601 text for times and dates."""
+    min_length: int | None = Field(default=None, ge=0)
+    """Fewest characters of a string."""
+    max_length: int | None = Field(default=None, ge=1)
+    """Most characters of a string."""
+    pattern: str | None = Field(default=None, min_length=1)
+    """Regular expression (RE2) that the whole of a string must match."""
     allowed: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
-    """The values that are allowed; None means any."""
+    """The values that are allowed, of a categorical column its categories; None means any."""
+    open: bool = False
+    """Whether a categorical column may bring new categories: they are kept, and named in the upload's report."""
+    precision: int | None = Field(default=None, ge=1, le=38)
+    """How many digits a decimal has."""
+    scale: int | None = Field(default=None, ge=0, le=38)
+    """How many of a decimal's digits stand behind the point; a text with more of them is quarantined."""
     format: str | None = None
-    """How a timestamp or date is written, in strptime letters; None means ISO 8601."""
+    """How a time or date is written, in strptime letters; None means ISO 8601."""
+    zone: str | None = None
+    """IANA time zone, such as Europe/Berlin, of a timestamptz that is written without an offset."""
+    ambiguous: Literal["reject", "earlier", "later"] = "reject"
+    """Which moment is meant by a local time that the end of summer time brings twice."""
+    max_null: FiniteFloat | None = Field(default=None, ge=0, le=1)
+    """Largest share of a file's rows without a value; a file with more is refused."""
 
     @model_validator(mode="after")
     def _rules_fit_the_type(self) -> Column:
-        numeric = self.type in ("integer", "double")
-        if (self.min is not None or self.max is not None) and not numeric:
-            raise ValueError(f"min and max belong to integer and double columns, not to {self.type}")
-        if self.format is not None and self.type not in ("timestamp", "date"):
-            raise ValueError(f"format belongs to timestamp and date columns, not to {self.type}")
+        for fields, types in _RULES_OF_TYPES:
+            named = [name for name in fields if getattr(self, name) not in (None, False, "reject")]
+            if named and self.type not in types:
+                raise ValueError(f"{named[0]} belongs to {' and '.join(types)} columns, not to {self.type}")
         if self.format is not None and "%" not in self.format:
             raise ValueError(f'format is written in strptime letters, such as "%d.%m.%Y %H:%M", unlike {self.format!r}')
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        if self.type == "decimal" and (self.precision is None or self.scale is None or self.scale > self.precision):
+            raise ValueError("a decimal says its precision and a scale that is not above it, such as 18 and 2")
+        if self.optional and not self.nullable:
+            raise ValueError("an optional column must be nullable, as its values are absent from files without it")
+        if self.ambiguous != "reject" and self.zone is None:
+            raise ValueError("ambiguous says what a local time means, so it needs zone")
+        if self.zone is not None and self.zone not in available_timezones():
+            raise ValueError(f"zone is an IANA name, such as Europe/Berlin, unlike {self.zone!r}")
+        self._check_bounds()
         return self
+
+    def _check_bounds(self) -> None:
+        low, high = self.min, self.max
+        for name, bound in (("min", low), ("max", high)):
+            if bound is not None and isinstance(bound, str) != (self.type in _MOMENTS):
+                kind = "text in ISO 8601, such as 2019-01-31" if self.type in _MOMENTS else "a number"
+                raise ValueError(f"{name} of a {self.type} column is {kind}, unlike {bound!r}")
+            if isinstance(bound, str):
+                try:
+                    datetime.fromisoformat(bound)
+                except ValueError:
+                    raise ValueError(f"{name} is a time in ISO 8601, such as 2019-01-31, unlike {bound!r}") from None
+        if isinstance(low, float) and isinstance(high, float) and low > high:
+            raise ValueError(f"min {low:g} is above max {high:g}")
+        if isinstance(low, str) and isinstance(high, str) and low > high:
+            raise ValueError(f"min {low} is above max {high}")
+        if self.min_length is not None and self.max_length is not None and self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is above max_length {self.max_length}")
+
+
+_MOMENTS = ("timestamp", "timestamptz", "date")
+_RULES_OF_TYPES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("min", "max"), ("integer", "double", "decimal", *_MOMENTS)),
+    (("min_length", "max_length", "pattern"), ("string",)),
+    (("open",), ("categorical",)),
+    (("precision", "scale"), ("decimal",)),
+    (("format",), _MOMENTS),
+    (("zone",), ("timestamptz",)),
+)
 
 
 class Rule(Definition):
@@ -114,6 +172,33 @@ class Rule(Definition):
     """SQL expression over the dataset's columns that is true for a good row (null counts as broken)."""
 
 
+class Bounds(Definition):
+    """Where event times must lie; a row outside is quarantined."""
+
+    not_after_upload: bool = False
+    """Whether a row may not happen after its file was uploaded."""
+    file_period: str | None = None
+    """How the file's name says its period, in strptime letters, such as ``yellow_%Y-%m``; rows must lie within."""
+
+    @model_validator(mode="after")
+    def _period_names_a_year(self) -> Bounds:
+        letters = re.findall(r"%(.)", self.file_period or "%Y")
+        if letters not in (["Y"], ["Y", "m"], ["Y", "m", "d"]):
+            raise ValueError("file_period holds %Y, %Y and %m, or %Y, %m and %d, in this order")
+        return self
+
+
+class FileRules(Definition):
+    """What must hold for a file as a whole; one that breaks a rule is refused, its rows are not taken in."""
+
+    min_rows: int = Field(default=1, ge=1)
+    """Fewest good rows."""
+    max_rejected: FiniteFloat = Field(default=1.0, ge=0, le=1)
+    """Largest share of rows that go to quarantine."""
+    freshness: Length | None = None
+    """Longest time from the latest event time to the upload."""
+
+
 class Dataset(Definition):
     """The contract of what is uploaded under ``<name>/`` (``datasets/<name>.toml``)."""
 
@@ -121,26 +206,55 @@ class Dataset(Definition):
     """The file's name."""
     description: str = ""
     """For people."""
-    format: Literal["csv"] = "csv"
-    """How files are written: CSV with a header line, plain or gzip (``.gz``)."""
+    format: Literal["csv", "jsonl", "parquet"] = "csv"
+    """How files are written: CSV with a header line, JSON Lines (both plain, gzip or zstd), or Parquet."""
+    encoding: str = "utf-8"
+    """How the text of CSV and JSON Lines is encoded, as Python names it, such as latin-1 or utf-16."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    """What stands between two fields."""
+    """What stands between two fields of a CSV."""
     null: tuple[str, ...] = ("",)
-    """The texts that mean "absent"."""
+    """The texts that mean "absent" in a CSV."""
     event_time: str
     """The timestamp column that says when a row happened."""
+    key: tuple[str, ...] = ()
+    """Columns whose values no two rows share. A file's second such row is quarantined; a later upload's supersedes."""
     columns: dict[str, Column] = Field(min_length=1)
     """The columns that a file must have, by the name in its header."""
+    extra_columns: Literal["accept", "refuse"] = "accept"
+    """What becomes of columns that the contract does not know: left out and recorded, or the file is refused."""
     rules: tuple[Rule, ...] = ()
     """What must hold for every row beyond single columns."""
+    bounds: Bounds = Bounds()
+    """Where event times must lie."""
+    file: FileRules = FileRules()
+    """What must hold for a file as a whole."""
 
     @model_validator(mode="after")
     def _event_time_is_a_timestamp(self) -> Dataset:
         column = self.columns.get(self.event_time)
         if column is None:
             raise ValueError(f"event_time names {self.event_time!r}, which is not among the columns")
-        if column.type != "timestamp" or column.nullable:
+        if column.type not in ("timestamp", "timestamptz") or column.nullable:
             raise ValueError(f"event_time column {self.event_time!r} must be a timestamp that is not nullable")
+        return self
+
+    @model_validator(mode="after")
+    def _key_columns_are_always_there(self) -> Dataset:
+        for name in self.key:
+            if name not in self.columns:
+                raise ValueError(f"key names {name!r}, which is not among the columns")
+            if self.columns[name].nullable:
+                raise ValueError(f"key column {name!r} must not be nullable")
+        if len(set(self.key)) < len(self.key):
+            raise ValueError(f"key names a column twice: {', '.join(self.key)}")
+        return self
+
+    @model_validator(mode="after")
+    def _encoding_is_known(self) -> Dataset:
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding {self.encoding!r} is not a text encoding of Python's, such as latin-1") from None
         return self
 
     @model_validator(mode="after")
@@ -160,6 +274,10 @@ class FeatureView(Definition):
     """``request``: row by row, from the request itself. ``stored``: aggregates over time, kept by entity."""
     dataset: Name
     """The dataset that the SELECT reads; it is the table's name in the SQL."""
+    reads: tuple[str, ...] = ()
+    """Other datasets and stored views that the SELECT reads, each a table of that name (stored views)."""
+    window: Length | None = None
+    """How far back the SELECT looks from a feature time; None means to the beginning (stored views)."""
     entity: tuple[str, ...] = ()
     """Columns that identify whose features these are, in the view and in the dataset alike (stored views)."""
     feature_time: str | None = None
@@ -175,8 +293,8 @@ class FeatureView(Definition):
     def _stored_views_say_whose_and_when(self) -> FeatureView:
         if self.kind == "stored" and not (self.entity and self.feature_time):
             raise ValueError("a stored view needs the header lines `-- entity:` and `-- feature_time:`")
-        if self.kind == "request" and (self.entity or self.feature_time or self.ttl):
-            raise ValueError("entity, feature_time and ttl belong to stored views only")
+        if self.kind == "request" and (self.entity or self.feature_time or self.ttl or self.reads or self.window):
+            raise ValueError("entity, feature_time, ttl, reads and window belong to stored views only")
         return self
 
 

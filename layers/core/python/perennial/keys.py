@@ -8,9 +8,14 @@ from urllib.parse import quote
 # --- S3, artifacts bucket -------------------------------------------------------------------------
 
 
-def snapshot(dataset: str, snapshot_id: str) -> str:
-    """Parquet of a snapshot's rows."""
-    return f"snapshots/{dataset}/{snapshot_id}.parquet"
+def snapshot_part(dataset: str, snapshot_id: str, sha256: str) -> str:
+    """Parquet of some of a snapshot's rows, addressed by its content."""
+    return f"snapshots/{dataset}/{snapshot_id}/{sha256}.parquet"
+
+
+def snapshot_manifest(dataset: str, snapshot_id: str) -> str:
+    """JSON of what a snapshot consists of."""
+    return f"snapshots/{dataset}/{snapshot_id}/manifest.json"
 
 
 def quarantine(dataset: str, snapshot_id: str) -> str:
@@ -18,19 +23,19 @@ def quarantine(dataset: str, snapshot_id: str) -> str:
     return f"quarantine/{dataset}/{snapshot_id}.jsonl"
 
 
-def ingest_report(dataset: str, snapshot_id: str) -> str:
-    """JSON of what ingesting a file found."""
-    return f"reports/ingest/{dataset}/{snapshot_id}.json"
+def ingest_report(dataset: str, snapshot_id: str, suffix: str = "json") -> str:
+    """JSON (or ``html``) of what ingesting a file found."""
+    return f"reports/ingest/{dataset}/{snapshot_id}.{suffix}"
 
 
-def request_view(view: str, version: str, snapshot_id: str) -> str:
-    """Parquet of a request view over one snapshot, row for row in the snapshot's order."""
-    return f"features/{view}/{version}/{snapshot_id}.parquet"
-
-
-def stored_view(view: str, version: str, sha256: str) -> str:
-    """Parquet of a stored view over a dataset's snapshots, addressed by its content."""
+def view_part(view: str, version: str, sha256: str) -> str:
+    """Parquet of a stored view for one bucket and period, addressed by its content."""
     return f"features/{view}/{version}/{sha256}.parquet"
+
+
+def view_manifest(view: str, version: str, sha256: str) -> str:
+    """JSON of what a stored view's table consists of, addressed by its content."""
+    return f"features/{view}/{version}/{sha256}.json"
 
 
 def training_set(model: str, sha256: str, part: str) -> str:
@@ -108,6 +113,11 @@ def dataset_snapshot(name: str, snapshot_id: str = "") -> tuple[str, str]:
 def dataset_source(name: str, source: str = "") -> tuple[str, str]:
     """The pointer from a source object to its live snapshot; with no source, the prefix of all of them."""
     return f"DATASET#{name}", f"SOURCE#{source}"
+
+
+def erasure(name: str, erasure_id: str = "") -> tuple[str, str]:
+    """Rows of a dataset that were forgotten; with no id, the prefix of all such records."""
+    return f"DATASET#{name}", f"ERASURE#{erasure_id}"
 
 
 def view_version(name: str, version: str) -> tuple[str, str]:

@@ -54,9 +54,9 @@ class Run(Record):
     """One execution of a state machine."""
 
     run_id: str
-    kind: Literal["ingest", "train", "deploy"]
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy"]
     subject: str
-    """The dataset (ingest) or the model (train, deploy)."""
+    """The dataset (ingest, backfill, forget) or the model (train, deploy)."""
     status: Literal["running", "succeeded", "failed", "refused"]
     """``refused``: admission or the contract of triggers said no; the reason stands in ``error``."""
     trigger: Trigger
@@ -74,6 +74,45 @@ class Run(Record):
         return Run.model_validate({**self.model_dump(), **ending})
 
 
+class Part(Record):
+    """One Parquet file of a snapshot or of a view, which never changes."""
+
+    key: str
+    """In the artifacts bucket; it bears the content's SHA-256."""
+    sha256: str
+    rows: int
+    size: int
+    """Bytes."""
+    min_event_time: datetime | None = None
+    """Of a view's part: of its feature times."""
+    max_event_time: datetime | None = None
+
+
+class SnapshotManifest(Record):
+    """What a snapshot consists of (``snapshots/<dataset>/<id>/manifest.json``)."""
+
+    format: int = 1
+    snapshot_id: str
+    dataset: str
+    source: str
+    source_version: str | None = None
+    source_sha256: str
+    contract: str
+    """Fingerprint of the dataset's definition."""
+    columns: dict[str, str]
+    """Column to the engine's type, in the order of the contract."""
+    added_columns: tuple[str, ...] = ()
+    """Columns of the file that the contract does not know; their values are in the file alone."""
+    absent_columns: tuple[str, ...] = ()
+    """Optional columns that the file lacks."""
+    rows: int
+    rejected: int
+    months: dict[str, int]
+    """Rows by the month of their event time, such as ``2019-01``."""
+    parts: tuple[Part, ...]
+    """In the order of the file's rows."""
+
+
 class Snapshot(Record):
     """An immutable, typed copy of one uploaded file's good rows."""
 
@@ -88,15 +127,21 @@ class Snapshot(Record):
     source_sha256: str
     contract: str
     """Fingerprint of the dataset's definition."""
-    key: str
-    """Parquet of the good rows, in the artifacts bucket."""
-    sha256: str
+    manifest_key: str
+    """JSON of the parts (`SnapshotManifest`), in the artifacts bucket."""
+    manifest_sha256: str
     rows: int
     rejected: int
+    size: int
+    """Bytes of all parts."""
     quarantine_key: str | None = None
     """JSON Lines of the bad rows: line, column, value, reason, raw text; None when all rows are good."""
+    months: tuple[str, ...] = ()
+    """Months in which rows lie by their event time, such as ``2019-01``, in order."""
     min_event_time: datetime | None = None
     max_event_time: datetime | None = None
+    rewritten_from: str | None = None
+    """Snapshot that this one was made from by taking rows out: superseded by key, or forgotten."""
     run_id: str
     created_at: Moment
 
@@ -110,19 +155,73 @@ class Snapshot(Record):
         return self.min_event_time is None, earliest.replace(tzinfo=earliest.tzinfo or UTC), self.snapshot_id
 
 
+class ViewPart(Part):
+    """The part of a stored view for one bucket of entities and one stretch of feature time."""
+
+    period: str
+    """Month of the feature times, such as ``2019-01``; ``all`` for a view without a window."""
+    bucket: int
+    """Which of the version's buckets of entities."""
+    inputs: str
+    """SHA-256 of what it was computed from: the same inputs need no new computation."""
+
+
+class ViewManifest(Record):
+    """What a stored view's offline table consists of (``features/<view>/<version>/<sha256>.json``)."""
+
+    format: int = 1
+    view: str
+    version: str
+    buckets: int
+    """Into how many buckets the entities are spread."""
+    revisions: dict[str, int]
+    """Dataset to its revision, of every dataset that the view reads, also by way of other views."""
+    snapshots: dict[str, tuple[str, ...]]
+    """Dataset to the snapshots that were read."""
+    parts: tuple[ViewPart, ...]
+    """By period and bucket."""
+
+
 class ViewVersion(Record):
     """A stored view's offline table as it was computed from given snapshots."""
 
     view: str
     version: str
-    """Fingerprint of the view's definition."""
+    """Fingerprint of the view, and of the views and contracts that it builds on."""
     revision: int
-    """The dataset's revision that it was computed from; a later one replaces an earlier one."""
-    key: str
-    sha256: str
+    """Sum of the revisions of the datasets that it was computed from; a later one replaces an earlier one."""
+    revisions: dict[str, int]
+    """Dataset to its revision."""
+    manifest_key: str
+    manifest_sha256: str
     rows: int
     snapshots: tuple[str, ...]
+    """Of all datasets that were read."""
     created_at: Moment
+
+
+class Erasure(Record):
+    """Rows that were forgotten on request, without the values that named them."""
+
+    erasure_id: str
+    dataset: str
+    columns: tuple[str, ...]
+    """The columns by whose values the rows were named."""
+    subject_sha256: str
+    """SHA-256 of the salt and the values: what was asked for can be recognised, not read."""
+    salt: str
+    rows: dict[str, int]
+    """What rows were taken from: ``snapshots``, ``quarantine``, ``views``, ``online``."""
+    snapshots: dict[str, str]
+    """Snapshot to the one that took its place."""
+    uploads: tuple[str, ...]
+    """URIs, with versions, of uploaded objects that held such rows."""
+    uploads_deleted: bool
+    """Whether these objects were deleted as well."""
+    by: str
+    reason: str
+    run_id: str
+    at: Moment
 
 
 class TrainingSet(Record):
@@ -143,7 +242,7 @@ class TrainingSet(Record):
     """Rows that passed the model's filter, but whose target is unknown; they are in neither part."""
     snapshots: tuple[str, ...]
     views: dict[str, str]
-    """Stored view to the key of its offline table."""
+    """Stored view to the key of its offline table's manifest."""
     sha256: dict[str, str]
     """Key to SHA-256 of each file."""
 
