@@ -23,12 +23,14 @@ _ONLINE = {"read": ("dynamodb:BatchGetItem",), "write": ("dynamodb:PutItem",)}
 class Access:
     """What a function or a job needs of the storage; keys are patterns (see ``perennial.keys``)."""
 
-    uploads: bool = False
-    """Whether it reads what was uploaded."""
+    uploads: Literal["read", "delete"] | None = None
+    """What it does with what was uploaded; ``delete``: lists it, reads it and deletes it in all versions."""
     reads: tuple[str, ...] = ()
     """Key patterns of the artifacts bucket that it reads."""
     writes: tuple[str, ...] = ()
     """Key patterns of the artifacts bucket that it writes."""
+    deletes: tuple[str, ...] = ()
+    """Key patterns of the artifacts bucket that it deletes, in all versions."""
     catalog: Literal["read", "write", "lock"] | None = None
     """What it does with the catalog; ``lock``: writes, and gives claims back."""
     partitions: tuple[str, ...] = ()
@@ -46,8 +48,7 @@ class Access:
 
     def _statements(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
         artifacts = storage.artifacts
-        if self.uploads:
-            yield _allow(("s3:GetObject", "s3:GetObjectVersion"), storage.raw.arn_for_objects("*"))
+        yield from self._uploads(storage)
         if self.reads:
             yield _allow(("s3:GetObject",), *(artifacts.arn_for_objects(pattern) for pattern in self.reads))
             # Without it S3 answers 403, not 404, to a key that is not there; it discloses names only.
@@ -55,6 +56,10 @@ class Access:
         if self.writes:
             objects = [artifacts.arn_for_objects(pattern) for pattern in self.writes]
             yield _allow(("s3:AbortMultipartUpload", "s3:PutObject"), *objects)
+        if self.deletes:
+            objects = [artifacts.arn_for_objects(pattern) for pattern in self.deletes]
+            yield _allow(("s3:DeleteObject", "s3:DeleteObjectVersion"), *objects)
+            yield _allow(("s3:ListBucketVersions",), artifacts.bucket_arn)
         yield from self._tables(storage)
         if self.metrics:
             yield iam.PolicyStatement(
@@ -64,6 +69,14 @@ class Access:
             )
         if storage.key is not None:
             yield _allow(("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"), storage.key.key_arn)
+
+    def _uploads(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
+        objects = storage.raw.arn_for_objects("*")
+        if self.uploads:
+            yield _allow(("s3:GetObject", "s3:GetObjectVersion"), objects)
+        if self.uploads == "delete":
+            yield _allow(("s3:DeleteObject", "s3:DeleteObjectVersion"), objects)
+            yield _allow(("s3:ListBucket", "s3:ListBucketVersions"), storage.raw.bucket_arn)
 
     def _tables(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
         table = storage.catalog.table_arn

@@ -19,6 +19,7 @@ FLAGS = {
     # The name of the role that EventBridge starts a machine with, and the like: the current behaviour everywhere.
     "@aws-cdk/core:enablePartitionLiterals": True,
     "@aws-cdk/aws-apigateway:disableCloudWatchRole": True,
+    "@aws-cdk/aws-stepfunctions:useDistributedMapResultWriterV2": True,
     "aws:cdk:disable-version-reporting": True,
 }
 

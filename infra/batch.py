@@ -1,8 +1,9 @@
-"""AWS Batch on Fargate: the queue and the definition of the jobs that train."""
+"""AWS Batch on Fargate: a queue, and for each step that may be a job its definition and its role."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from aws_cdk import Duration, Size
 from aws_cdk import aws_batch as batch
@@ -34,8 +35,26 @@ _RETRIES = [
 ]
 
 
+_TRAIN = "train"
+"""The step that needs no more disk than every job has."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What runs a step as a job."""
+
+    step: str
+    definition_arn: str
+    """Of the revision that is deployed."""
+    queue_arn: str
+
+
 class Batch(Construct):
-    """A queue, its Fargate capacity, which costs nothing while idle, and a job that runs one step by name."""
+    """A queue, its Fargate capacity, which costs nothing while idle, and one job definition for each step.
+
+    A job takes its role from its definition alone, so a step that may touch other things than another one needs a
+    definition of its own; definitions cost nothing.
+    """
 
     def __init__(
         self,
@@ -46,9 +65,16 @@ class Batch(Construct):
         network: Network,
         image: ecr_assets.DockerImageAsset,
         settings: Settings,
-        statements: Sequence[iam.PolicyStatement],
+        statements: Mapping[str, Sequence[iam.PolicyStatement]],
         key: kms.IKey | None,
     ) -> None:
+        """Add the queue and the definitions.
+
+        Parameters
+        ----------
+        statements : mapping
+            Each step that may be a job, with the policy of its role.
+        """
         super().__init__(scope, id)
         environment = batch.FargateComputeEnvironment(
             self,
@@ -64,29 +90,61 @@ class Batch(Construct):
             "Queue",
             compute_environments=[batch.OrderedComputeEnvironment(compute_environment=environment, order=1)],
         )
-        role = iam.Role(
+        group = log_group(self, "Log", name=f"{logs_prefix(settings.deployment)}batch", stage=stage, key=key)
+        image_of = ecs.ContainerImage.from_docker_image_asset(image)
+        self._jobs = {
+            step: self._definition(
+                step,
+                stage=stage,
+                image=image_of,
+                settings=settings,
+                role=self._role(step, given),
+                public=network.public,
+                logging=ecs.LogDriver.aws_logs(stream_prefix=step, log_group=group),
+            )
+            for step, given in statements.items()
+        }
+
+    def __getitem__(self, step: str) -> Job:
+        """Return the job of a step."""
+        return Job(step, self._jobs[step].job_definition_arn, self.queue.job_queue_arn)
+
+    def _role(self, step: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
+        return iam.Role(
             self,
-            "JobRole",
+            f"{step}_role",
             assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
             inline_policies={"access": iam.PolicyDocument(statements=list(statements))},
         )
-        group = log_group(self, "Log", name=f"{logs_prefix(settings.deployment)}batch", stage=stage, key=key)
-        self.job = batch.EcsJobDefinition(
+
+    def _definition(
+        self,
+        step: str,
+        *,
+        stage: Stage,
+        image: ecs.ContainerImage,
+        settings: Settings,
+        role: iam.Role,
+        public: bool,
+        logging: ecs.LogDriver,
+    ) -> batch.EcsJobDefinition:
+        return batch.EcsJobDefinition(
             self,
-            "Job",
+            step,
             container=batch.EcsFargateContainerDefinition(
                 self,
-                "Container",
-                image=ecs.ContainerImage.from_docker_image_asset(image),
+                f"{step}_container",
+                image=image,
                 cpu=stage.job_vcpus,
                 memory=Size.gibibytes(stage.job_gibibytes),
+                ephemeral_storage_size=None if step == _TRAIN else Size.gibibytes(stage.job_disk_gibibytes),
                 command=["Ref::step", "Ref::input"],
                 environment=settings.to_env(),
                 job_role=role,
-                logging=ecs.LogDriver.aws_logs(stream_prefix="job", log_group=group),
+                logging=logging,
                 fargate_cpu_architecture=ecs.CpuArchitecture.ARM64,
                 fargate_operating_system_family=ecs.OperatingSystemFamily.LINUX,
-                assign_public_ip=network.public,
+                assign_public_ip=public,
             ),
             retry_attempts=ATTEMPTS,
             retry_strategies=_RETRIES,

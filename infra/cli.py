@@ -12,13 +12,14 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from infra.cli_data import data
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, table
 from infra.local.cloud import CloudError, LocalCloud
+from infra.options import RUN_SECONDS, Folder, Json, Name, Stage, Wait
 from perennial.errors import DefinitionError, PerennialError
 
 DEFINITIONS = Path(__file__).resolve().parent.parent / "layers" / "definitions"
-RUN_SECONDS = 1800.0
 USAGE = 2
 """Exit code of a command line that is wrong."""
 
@@ -30,11 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-Stage = Annotated[Literal["local", "dev", "prod"], typer.Option(help="local, or a stage in the AWS account at hand.")]
-Name = Annotated[str | None, typer.Option(help="Name of the stack; perennial-STAGE by default.")]
-Folder = Annotated[Path, typer.Option("--definitions", help="Folder with datasets/, features/ and models/.")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for what it starts, and show its steps.")]
+app.add_typer(data)
 
 
 @app.command()
@@ -107,31 +104,11 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
 
 
 @app.command()
-def upload(
-    dataset: str,
-    files: list[Path],
-    wait: Wait = True,
-    stage: Stage = "local",
-    name: Name = None,
-    json: Json = False,
-) -> None:
-    """Upload files to a dataset; exit code 1 if any of them is refused."""
-    from infra.operations import upload_file
-
-    display = Display(json)
-    deployment = Deployment.connect(stage, name)
-    done = [upload_file(deployment, dataset, path, RUN_SECONDS if wait else None, display.step) for path in files]
-    rows = [(path.name, mark(run.status), describe_run(run)) if run else (path.name, "sent", "") for path, run in done]
-    shown = [{"file": str(p), "run": run.model_dump(mode="json") if run else None} for p, run in done]
-    display.result(shown, table("", ["file", "", "what came of it"], rows))
-    if any(run is not None and run.status != "succeeded" for _, run in done):
-        raise typer.Exit(1)
-
-
-@app.command()
 def runs(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
-    kind: Annotated[Literal["ingest", "train", "deploy"] | None, typer.Option(help="Only runs of this kind.")] = None,
+    kind: Annotated[
+        Literal["ingest", "backfill", "forget", "train", "deploy"] | None, typer.Option(help="Only runs of this kind.")
+    ] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     rejected: Annotated[int, typer.Option(min=0, help="Of one run: how many of its rejected rows to show.")] = 10,

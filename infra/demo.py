@@ -16,9 +16,10 @@ from infra.chart import draw_months
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, describe_run, table
 from infra.local.cloud import LocalCloud
-from infra.operations import CLOCK_SLACK, predict_rows, send_labels, upload_file
+from infra.operations import predict_rows, send_labels
 from infra.trips import Trip, read_trips
-from infra.waiting import find_run, follow_run, wait_until
+from infra.uploads import upload_file
+from infra.waiting import CLOCK_SLACK, find_run, follow_run, wait_until
 from perennial.definition_files import load_definitions
 from perennial.errors import ConflictError, PerennialError
 from perennial.records import Assessment, Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from perennial.records import Run, StepRecord
@@ -54,6 +55,14 @@ class Display:
         with self.console.status(text):
             yield
 
+    @contextmanager
+    def counting(self, what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+        """Show a count on a terminal while the block runs; the block calls what it is given for each that is done."""
+        columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda: progress.advance(task)
+
     def result(self, content: Any, table: Table | str | None = None) -> None:
         """Print a command's result: the content as JSON, or its table."""
         if self.as_json:
@@ -66,7 +75,7 @@ class Display:
         if step.status == "running":
             return
         seconds = f"{(step.ended_at - step.started_at).total_seconds():5.1f} s" if step.ended_at else ""
-        line = f"    {mark(step.status)} {run.kind:<7}{step.step:<22}[dim]{seconds}[/]"
+        line = f"    {mark(step.status)} {run.kind:<9}{step.step:<22}[dim]{seconds}[/]"
         self.say(f"{line}  [red]{escape(step.error)}[/]" if step.error else line)
 
 
@@ -111,6 +120,8 @@ def describe_run(run: Run) -> str:
     outputs = run.outputs
     if run.kind == "ingest" and "rows" in outputs:
         return f"{outputs['rows']:,} rows, {outputs['rejected']:,} rejected"
+    if run.kind == "backfill" and "uploads" in outputs:
+        return f"{outputs['uploads']:,} files, {outputs['refused']:,} refused; {outputs['rows']:,} rows"
     if run.kind == "train" and "version" in outputs:
         return f"version {outputs['version']}" + ("" if outputs.get("passed") else ", refused by the gate")
     if run.kind == "deploy" and "version" in outputs:

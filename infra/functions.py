@@ -34,10 +34,12 @@ class Shape:
 
 
 SHAPES: dict[str, Shape] = {
-    "ingest": Shape(memory=3008, seconds=600, disk=4096),
-    "features": Shape(memory=3008, seconds=600, disk=4096),
+    "ingest": Shape(memory=3008, seconds=900, disk=10240),
+    "features": Shape(memory=3008, seconds=900, disk=10240),
+    "backfill": Shape(memory=1024, seconds=60),
+    "gather": Shape(memory=1769, seconds=300),
     "admit": Shape(memory=1024, seconds=60),
-    "training_set": Shape(memory=3008, seconds=600, disk=4096),
+    "training_set": Shape(memory=3008, seconds=900, disk=10240),
     "evaluate": Shape(memory=3008, seconds=600, packages="serving", disk=2048),
     "register": Shape(memory=1024, seconds=120),
     "smoke": Shape(memory=1769, seconds=120, packages="serving"),
@@ -47,7 +49,10 @@ SHAPES: dict[str, Shape] = {
     "feedback": Shape(memory=1769, seconds=29),
     "monitor": Shape(memory=1769, seconds=300),
 }
-"""Every verb that is a function. API Gateway waits 29 seconds for an answer, so nothing behind it may run longer."""
+"""Every verb that is a function; what is too large for one is a job (see ``infra.batch``).
+
+API Gateway waits 29 seconds for an answer, so nothing behind it may run longer.
+"""
 
 
 class Functions(Construct):

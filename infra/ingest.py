@@ -7,18 +7,12 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.functions import Functions
-from infra.machine import Failure, Machine
-from infra.stage import Stage
-from infra.step import RUN_ID, Step, resilient
+from infra.machine import Failure, Foundation, Machine
+from infra.step import RUN_ID, SizedStep
 from infra.storage import Storage
-
-EVENT_SOURCE = "perennial"
-DATASET_UPDATED = "Dataset Updated"
-EVENTS_TRANSIENT = ("EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.SdkClientException")
+from infra.update import Update
 
 
 class Ingest(Construct):
@@ -29,61 +23,48 @@ class Ingest(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
-        deployment: str,
-        functions: Functions,
-        storage: Storage,
+        on: Foundation,
         undelivered: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
-        # A file's first folder is its dataset.
-        subject = sfn.JsonPath.array_get_item(sfn.JsonPath.string_split(sfn.JsonPath.string_at("$.key"), "/"), 0)
-        failure = Failure(self, "Failure", function=functions["fail"], kind="ingest", subject=subject).chain
+        # The step `fail` finds the dataset in the key: no function of the state machine does so for every key.
+        failure = Failure(self, "Failure", function=on.functions["fail"], kind="ingest").chain
         upload = {field: sfn.JsonPath.string_at(f"$.{field}") for field in ("bucket", "key", "version_id", "size")}
-        dataset = sfn.JsonPath.string_at("$.ingest.output.dataset")
-        ingest = Step(self, "ingest", on=functions["ingest"], request={"run_id": RUN_ID, **upload}, fail=failure)
-        features = Step(
-            self, "features", on=functions["features"], request={"run_id": RUN_ID, "dataset": dataset}, fail=failure
+        ingest = SizedStep(
+            self,
+            "ingest",
+            function=on.functions["ingest"],
+            job=on.batch["ingest"],
+            size="$.size",
+            limit=on.stage.batch_bytes,
+            request={"run_id": RUN_ID, **upload},
+            fail=failure,
+            table_name=on.storage.catalog.table_name,
         )
-        announce = self._announcement(deployment, dataset)
-        resilient(announce, transient=EVENTS_TRANSIENT, fail=failure)
-        # The same content again is no news.
-        news = sfn.Choice(self, "published").when(
-            sfn.Condition.boolean_equals("$.ingest.output.published", True), announce
+        dataset, snapshot = (sfn.JsonPath.string_at(f"$.ingest.output.{name}") for name in ("dataset", "snapshot_id"))
+        update = Update(
+            self,
+            "Update",
+            on=on,
+            after="ingest",
+            source=sfn.JsonPath.format("{}/{}", dataset, snapshot),
+            reason=sfn.JsonPath.format("snapshot {} was published", snapshot),
+            fail=failure,
         )
-        news.otherwise(sfn.Succeed(self, "known already"))
         self.machine = Machine(
             self,
             "Ingest",
-            stage=stage,
-            deployment=deployment,
+            stage=on.stage,
+            deployment=on.deployment,
             name="ingest",
-            start=ingest.chain.next(features.chain).next(news),
-            timeout=Duration.hours(1),
-            key=storage.key,
+            start=ingest.chain.next(update.chain),
+            timeout=Duration.hours(6),
+            key=on.storage.key,
         )
-        self._start_at_uploads(storage, undelivered)
-
-    def _announcement(self, deployment: str, dataset: str) -> tasks.EventBridgePutEvents:
-        detail = {
-            "dataset": dataset,
-            "snapshot_id": sfn.JsonPath.string_at("$.ingest.output.snapshot_id"),
-            "run_id": RUN_ID,
-            "deployment": deployment,
-        }
-        return tasks.EventBridgePutEvents(
-            self,
-            "announce",
-            entries=[
-                tasks.EventBridgePutEventsEntry(
-                    source=EVENT_SOURCE, detail_type=DATASET_UPDATED, detail=sfn.TaskInput.from_object(detail)
-                )
-            ],
-            result_path=sfn.JsonPath.DISCARD,
-            task_timeout=sfn.Timeout.duration(Duration.minutes(1)),
-        )
+        self._start_at_uploads(on.storage, undelivered)
 
     def _start_at_uploads(self, storage: Storage, undelivered: sqs.IQueue) -> None:
+        # S3 encodes keys in what it sends to queues and functions, but not in what it sends to EventBridge.
         upload = {
             "bucket": events.EventField.from_path("$.detail.bucket.name"),
             "key": events.EventField.from_path("$.detail.object.key"),
@@ -97,7 +78,11 @@ class Ingest(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.s3"],
                 detail_type=["Object Created"],
-                detail={"bucket": {"name": [storage.raw.bucket_name]}},
+                detail={
+                    "bucket": {"name": [storage.raw.bucket_name]},
+                    # Consoles make a "folder" by an empty object whose key ends so; it is no upload.
+                    "object": {"key": [{"anything-but": {"suffix": "/"}}]},
+                },
             ),
             targets=[
                 targets.SfnStateMachine(

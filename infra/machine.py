@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -12,42 +14,73 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.batch import Batch
+from infra.functions import Functions
 from infra.logs import delivered_name, log_group
 from infra.stage import Stage
 from infra.step import RUN_ID, Step
+from infra.storage import Storage
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What the machines of a deployment are made of."""
+
+    stage: Stage
+    deployment: str
+    functions: Functions
+    batch: Batch
+    storage: Storage
 
 
 class Failure(Construct):
     """The way out of a machine on any error: record it on the run, then fail."""
 
-    def __init__(self, scope: Construct, id: str, *, function: lambda_.Function, kind: str, subject: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        function: lambda_.Function,
+        kind: str,
+        subject: str | None = None,
+        run_id: str = RUN_ID,
+        of: str = "",
+    ) -> None:
         """Add the states ``fail`` and ``failed``.
 
         Parameters
         ----------
         kind : str
             Kind of the run.
-        subject : str
-            Path of the dataset's or model's name in the state's input.
+        subject : str, optional
+            Path of the dataset's or model's name in the state's input. None: the step finds it in the whole input.
+        run_id : str
+            Path of the run's id.
+        of : str
+            What the states' names end with, where a machine has another pair of them.
         """
         super().__init__(scope, id)
         failed = sfn.Fail(
             self,
-            "failed",
+            f"failed{of}",
             error_path=sfn.JsonPath.string_at("$.failure.Error"),
             cause_path=sfn.JsonPath.string_at("$.failure.Cause"),
         )
+        whole = sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$"))
         request = {
-            "run_id": RUN_ID,
+            "run_id": run_id,
             "kind": kind,
-            "subject": subject,
+            **({"input": whole} if subject is None else {"subject": subject}),
             "error": sfn.JsonPath.string_at("$.failure.Error"),
             "cause": sfn.JsonPath.string_at("$.failure.Cause"),
             # An upload is its run's own trigger; every other machine is told what started it.
             **({} if kind == "ingest" else {"trigger": sfn.JsonPath.object_at("$.trigger")}),
         }
         # What is shown in the end is the first error, also when recording it fails.
-        step = Step(self, "fail", on=function, request=request, fail=failed, error_path=sfn.JsonPath.DISCARD)
+        step = Step(
+            self, "fail", state=f"fail{of}", on=function, request=request, fail=failed, error_path=sfn.JsonPath.DISCARD
+        )
         self.chain = step.chain.next(failed)
 
 

@@ -4,80 +4,69 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
 
 from infra.deployment import Deployment
 from infra.display import table
-from infra.waiting import OnStep, find_run, follow_run, wait_until
-from perennial.definitions import NAME
-from perennial.errors import ConflictError, DataError, NotFoundError
+from infra.waiting import START_SECONDS, OnStep, follow_run, known_run, wait_until
+from perennial import keys
+from perennial.errors import ConflictError, NotFoundError
 from perennial.ports import Catalog
 from perennial.records import Champion, Run, Trigger
 
 ROWS_PER_CALL = 500
-START_SECONDS = 60.0
-# The clocks of this machine and of the deployment may differ a little.
-CLOCK_SLACK = timedelta(seconds=5)
-
-
-def upload_file(
-    deployment: Deployment, dataset: str, path: Path, seconds: float | None, on_step: OnStep
-) -> tuple[Path, Run | None]:
-    """Upload one file to a dataset and, unless ``seconds`` is None, follow the run that it starts to its end.
-
-    Raises
-    ------
-    DataError
-        There is no such file, or no dataset can have that name.
-    TransientError
-        The run did not start, or not end in time.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    if not NAME.match(dataset):
-        raise DataError(f"{dataset!r} cannot be a dataset's name; `perennial check` shows the datasets")
-    key = f"{dataset}/{path.name}"
-    since = datetime.now(UTC) - CLOCK_SLACK
-    with path.open("rb") as body:
-        answer = deployment.client("s3").put_object(Bucket=deployment.outputs["RawBucket"], Key=key, Body=body)
-    if seconds is None:
-        return path, None
-    catalog = deployment.ports.catalog
-
-    def is_ours(run: Run) -> bool:
-        return run.trigger.source.endswith(f"/{key}") and run.inputs.get("version") == answer.get("VersionId")
-
-    run = wait_until(
-        lambda: find_run(catalog, "ingest", dataset, since, is_ours), START_SECONDS, f"the run of the upload {key}"
-    )
-    return path, follow_run(catalog, run.run_id, seconds, on_step)
 
 
 def start_training(
     deployment: Deployment, model: str, reason: str, seconds: float | None, on_step: OnStep
 ) -> Run | dict[str, str]:
     """Start the training state machine for a person; returns its run, or only its id if ``seconds`` is None."""
-    run_id = str(uuid.uuid4())
+    started = start_machine(deployment, "train", {"model": model}, reason)
+    return started if seconds is None else follow_started(deployment, started["run_id"], seconds, on_step)
+
+
+def start_machine(
+    deployment: Deployment, verb: str, about: Mapping[str, Any], reason: str, run_id: str | None = None
+) -> dict[str, str]:
+    """Start a state machine for a person; returns the id of the run that it will record."""
+    run_id = run_id or str(uuid.uuid4())
     trigger = Trigger(kind="person", source=deployment.person, reason=reason)
     deployment.client("stepfunctions").start_execution(
-        stateMachineArn=deployment.outputs["TrainMachineArn"],
+        stateMachineArn=deployment.outputs[f"{verb.capitalize()}MachineArn"],
         name=run_id,
-        input=json.dumps({"model": model, "trigger": trigger.model_dump(mode="json")}),
+        input=json.dumps({**about, "trigger": trigger.model_dump(mode="json")}),
     )
-    if seconds is None:
-        return {"run_id": run_id}
+    return {"run_id": run_id}
+
+
+def start_forgetting(
+    deployment: Deployment, dataset: str, values: Mapping[str, str], delete_uploads: bool, reason: str
+) -> dict[str, str]:
+    """Start to forget the rows in which all columns have these values; returns the run's id.
+
+    The values go into an object, not into the state machine's input: logs of executions keep that.
+    """
+    run_id = str(uuid.uuid4())
+    key = keys.forget_request(run_id)
+    request = {"values": dict(values), "delete_uploads": delete_uploads, "by": deployment.person, "reason": reason}
+    deployment.ports.artifacts.put(key, json.dumps(request).encode(), "application/json")
+    return start_machine(deployment, "forget", {"dataset": dataset, "request_key": key}, reason, run_id)
+
+
+def follow_started(deployment: Deployment, run_id: str, seconds: float, on_step: OnStep) -> Run:
+    """Wait until a run that was just started is recorded, then until it is closed.
+
+    Raises
+    ------
+    TransientError
+        The run did not start, or not end in time.
+    """
     catalog = deployment.ports.catalog
-    since = datetime.now(UTC) - CLOCK_SLACK
-    wait_until(
-        lambda: find_run(catalog, "train", model, since, lambda run: run.run_id == run_id),
-        START_SECONDS,
-        f"training run {run_id}",
-    )
+    wait_until(lambda: known_run(catalog, run_id), START_SECONDS, f"run {run_id}")
     return follow_run(catalog, run_id, seconds, on_step)
 
 

@@ -6,9 +6,11 @@ import csv
 import gzip
 import io
 import json
+import math
+import re
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from infra.deployment import Deployment
 from perennial.definitions import Column
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
+from perennial.serving.values import Number, reader
 
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between two fields of a CSV; its header tells which does."""
@@ -25,7 +28,8 @@ def read_instances(deployment: Deployment, model: str, file: str, version: int |
     """Read rows to predict: JSON (``instances`` or a list), JSON Lines, or CSV typed by what the version needs."""
     if not file.removesuffix(".gz").endswith(".csv"):
         return read_json_rows(file, "instances")
-    return read_csv_rows(file, _manifest(deployment, model, version).inputs)
+    manifest = _manifest(deployment, model, version)
+    return read_csv_rows(file, manifest.inputs, manifest.null)
 
 
 def read_json_rows(file: str, key: str) -> list[dict[str, Any]]:
@@ -50,8 +54,11 @@ def read_json_rows(file: str, key: str) -> list[dict[str, Any]]:
     return _some(rows, file)
 
 
-def read_csv_rows(file: str, columns: Mapping[str, Column]) -> list[dict[str, Any]]:
+def read_csv_rows(file: str, columns: Mapping[str, Column], null: Collection[str] = ("",)) -> list[dict[str, Any]]:
     """Read a CSV with a header: the columns that are asked for, as JSON values; other columns are left out.
+
+    Texts mean what they mean in an upload of the dataset: ``00123`` and ``5.0`` are whole numbers, ``1_000`` is none,
+    and those in ``null`` are absent values.
 
     Raises
     ------
@@ -65,7 +72,7 @@ def read_csv_rows(file: str, columns: Mapping[str, Column]) -> list[dict[str, An
     if missing:
         raise DataError(f"{file}: lacks the column {missing[0]}; the model reads {', '.join(columns)}")
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    return _some([_typed(row, columns, f"{file}: line {rows.line_num}") for row in rows], file)
+    return _some([_typed(row, columns, null, f"{file}: line {rows.line_num}") for row in rows], file)
 
 
 def _fields(header: str, delimiter: str) -> set[str]:
@@ -104,12 +111,14 @@ def _manifest(deployment: Deployment, model: str, version: int | None) -> Manife
     return Manifest.model_validate_json(deployment.ports.artifacts.get(key))
 
 
-def _typed(row: dict[str, str | None], columns: Mapping[str, Column], place: str) -> dict[str, Any]:
+def _typed(
+    row: dict[str, str | None], columns: Mapping[str, Column], null: Collection[str], place: str
+) -> dict[str, Any]:
     """Turn the texts of a CSV row into the JSON values that the columns ask for."""
     values: dict[str, Any] = {}
     for name, column in columns.items():
         text = row.get(name)
-        if not text:
+        if text is None or text in null:
             values[name] = None
             continue
         try:
@@ -119,9 +128,27 @@ def _typed(row: dict[str, str | None], columns: Mapping[str, Column], place: str
     return values
 
 
+_NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?", re.ASCII)
+_BOOLEANS = dict.fromkeys(("true", "t", "yes", "y", "1"), True) | dict.fromkeys(("false", "f", "no", "n", "0"), False)
+_INTEGER = Column(type="integer")
+
+
+def _number(text: str) -> Number:
+    if _NUMBER.fullmatch(text.strip()) is None:  # Python takes 1_000, and the digits of all scripts
+        raise ValueError(text)
+    number = Number(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _integer(text: str) -> Any:
+    return reader(_INTEGER)(_number(text))
+
+
 def _boolean(text: str) -> bool:
     """Read a boolean as the contract of a dataset does."""
-    return {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}[text.lower()]
+    return _BOOLEANS[text.lower()]
 
 
-_CONVERSIONS: dict[str, Any] = {"integer": int, "double": float, "boolean": _boolean}
+_CONVERSIONS: dict[str, Any] = {"integer": _integer, "double": _number, "boolean": _boolean}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,21 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.access import Access
-from infra.batch import Batch
+from infra.backfill import Backfill
+from infra.batch import Batch, Job
 from infra.code import Code
 from infra.delivery import Delivery
+from infra.forget import Forget
 from infra.functions import Functions, logs_prefix
 from infra.ingest import Ingest
-from infra.machine import Machine
+from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
 from infra.serving import Serving
 from infra.stage import Stage
-from infra.storage import Storage
+from infra.storage import RESULTS, Storage
 from infra.train import Train
+from perennial import keys
 from perennial.definition_files import Definitions
 from perennial.settings import Settings
 
@@ -30,7 +35,21 @@ _MODELS = ("MODELS", "MODEL#*")
 """Patterns of the catalog's partitions about models (see ``perennial.keys``)."""
 
 ACCESS: dict[str, Access] = {
-    "ingest": Access(uploads=True, writes=("snapshots/*", "quarantine/*", "reports/ingest/*"), catalog="write"),
+    "ingest": Access(
+        uploads="read",
+        reads=("snapshots/*",),
+        writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
+        catalog="write",
+    ),
+    "backfill": Access(catalog="write"),
+    "gather": Access(catalog="write"),
+    "forget": Access(
+        uploads="delete",
+        reads=("snapshots/*", "quarantine/*", "reports/ingest/*", "training-sets/*", "requests/*"),
+        writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
+        deletes=("snapshots/*", "quarantine/*", "features/*", "training-sets/*", "reports/ingest/*", "requests/*"),
+        catalog="lock",
+    ),
     "features": Access(reads=("snapshots/*", "features/*"), writes=("features/*",), catalog="write", online="write"),
     "admit": Access(catalog="lock", lists_runs=True),
     "training_set": Access(reads=("snapshots/*", "features/*"), writes=("training-sets/*",), catalog="write"),
@@ -50,7 +69,29 @@ ACCESS: dict[str, Access] = {
         reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),
 }
-"""What each step may touch; ``train`` is the Batch job, every other one a function."""
+"""What each step may touch, whether it is a function, a job or either."""
+JOBS = ("ingest", "features", "forget", "training_set", "train")
+"""The steps that are Batch jobs: always (forget, train), or when there is much data."""
+
+
+@dataclass(frozen=True)
+class Invokes:
+    """What a machine calls."""
+
+    functions: tuple[str, ...]
+    jobs: tuple[str, ...] = ()
+    announces: bool = False
+    """Whether it tells the event bus that a dataset was updated."""
+
+
+INVOKES: dict[str, Invokes] = {
+    "ingest": Invokes(("ingest", "features", "fail"), ("ingest", "features"), announces=True),
+    "backfill": Invokes(("backfill", "ingest", "gather", "features", "fail"), ("ingest", "features"), announces=True),
+    "forget": Invokes(("features", "fail"), ("forget", "features"), announces=True),
+    "train": Invokes(("admit", "training_set", "evaluate", "register", "fail"), ("training_set", "train")),
+    "deploy": Invokes(("smoke", "promote", "fail")),
+}
+"""What each machine calls, by its verb."""
 
 
 class Perennial(Stack):
@@ -95,24 +136,15 @@ class Perennial(Stack):
             network=network,
             image=code.image(),
             settings=settings,
-            statements=statements["train"],
+            statements={step: statements[step] for step in JOBS},
             key=storage.key,
         )
-        ingest = Ingest(
-            self, "Ingest", stage=stage, deployment=name, functions=functions, storage=storage, undelivered=undelivered
-        ).machine
+        on = Foundation(stage, name, functions, batch, storage)
+        ingest = Ingest(self, "Ingest", on=on, undelivered=undelivered).machine
+        backfill = Backfill(self, "Backfill", on=on).machine
+        forget = Forget(self, "Forget", on=on).machine
         deploy = Delivery(self, "Delivery", stage=stage, deployment=name, functions=functions, key=storage.key).machine
-        train = Train(
-            self,
-            "Train",
-            stage=stage,
-            deployment=name,
-            functions=functions,
-            batch=batch,
-            deploy=deploy,
-            undelivered=undelivered,
-            key=storage.key,
-        )
+        train = Train(self, "Train", on=on, deploy=deploy, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
         monitoring = Monitoring(
             self,
@@ -127,13 +159,24 @@ class Perennial(Stack):
         alarms = {model.name: monitoring.alarms(model) for model in models}
         for model in models:
             train.start_by_itself(model, alarms[model.name])
-        machines = {"ingest": ingest.machine, "train": train.machine.machine, "deploy": deploy.machine}
-        monitoring.watch(machines, serving.api)
-        monitoring.dashboard(models, [alarm for of in alarms.values() for alarm in of], machines, name)
-        for kind, machine in (("ingest", ingest), ("train", train.machine), ("deploy", deploy)):
+        machines = {
+            "ingest": ingest,
+            "backfill": backfill,
+            "forget": forget,
+            "train": train.machine,
+            "deploy": deploy,
+        }
+        monitoring.watch({verb: machine.machine for verb, machine in machines.items()}, serving.api)
+        monitoring.dashboard(
+            models,
+            [alarm for of in alarms.values() for alarm in of],
+            {verb: machine.machine for verb, machine in machines.items()},
+            name,
+        )
+        for kind, machine in machines.items():
             machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)
-        self._grant_machines(stage, functions, batch, ingest=ingest, train=train.machine, deploy=deploy)
-        self._output(settings, serving, machines)
+        self._grant_machines(stage, functions, batch, machines)
+        self._output(settings, serving, {verb: machine.machine for verb, machine in machines.items()})
 
     def _dead_letters(self) -> sqs.IQueue:
         """Return the queue of what could not be delivered, which every rule of this account may send to."""
@@ -163,32 +206,65 @@ class Perennial(Stack):
         )
 
     def _grant_machines(
-        self, stage: Stage, functions: Functions, batch: Batch, *, ingest: Machine, train: Machine, deploy: Machine
+        self, stage: Stage, functions: Functions, batch: Batch, machines: Mapping[str, Machine]
     ) -> None:
-        invoked = {
-            ingest: ("ingest", "features", "fail"),
-            train: ("admit", "training_set", "evaluate", "register", "fail"),
-            deploy: ("smoke", "promote", "fail"),
-        }
-        for machine, verbs in invoked.items():
-            _allow(machine, ["lambda:InvokeFunction"], *(functions[verb].function_arn for verb in verbs))
+        for verb, machine in machines.items():
+            invoked = INVOKES[verb]
+            _allow(machine, ["lambda:InvokeFunction"], *(functions[step].function_arn for step in invoked.functions))
+            if invoked.jobs:
+                self._grant_jobs(machine, [batch[step] for step in invoked.jobs])
+            if invoked.announces:
+                _allow(machine, ["events:PutEvents"], self._arn("events", "event-bus/default"))
             # Actions that know no resources.
             _allow(machine, _LOG_DELIVERY, "*")
             if stage.tracing:
                 _allow(machine, _TRACES, "*")
-        _allow(ingest, ["events:PutEvents"], self._arn("events", "event-bus/default"))
-        # Of any revision: a run that is under way while the stack is updated submits the one that it began with.
-        definition = Fn.select(5, Fn.split(":", batch.job.job_definition_arn))
-        _allow(train, ["batch:SubmitJob"], self._arn("batch", f"{definition}:*"), batch.queue.job_queue_arn)
-        _allow(train, ["batch:TerminateJob"], self._arn("batch", "job/*"))
-        _allow(train, ["batch:DescribeJobs"], "*")  # knows no resources
-        _allow(train, ["states:StartExecution"], deploy.machine.state_machine_arn)
-        executions = self._arn("states", f"execution:{deploy.machine.state_machine_name}:*")
+        self._grant_uploads(machines["backfill"])
+        train, deploy = machines["train"], machines["deploy"].machine
+        _allow(train, ["states:StartExecution"], deploy.state_machine_arn)
+        executions = self._arn("states", f"execution:{deploy.state_machine_name}:*")
         _allow(train, ["states:DescribeExecution", "states:StopExecution"], executions)
-        # Step Functions waits for jobs and executions by rules of its own, one for each kind in an account.
-        waits = ("StepFunctionsGetEventsForBatchJobsRule", "StepFunctionsGetEventsForStepFunctionsExecutionRule")
-        rules = [self._arn("events", f"rule/{rule}") for rule in waits]
-        _allow(train, ["events:DescribeRule", "events:PutRule", "events:PutTargets"], *rules)
+        _allow(train, _WAITING, self._arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"))
+
+    def _grant_jobs(self, machine: Machine, jobs: Sequence[Job]) -> None:
+        """Let a machine run jobs, and read what they returned in the catalog."""
+        # Of any revision: a run that is under way while the stack is updated submits the one that it began with.
+        names = [Fn.select(5, Fn.split(":", job.definition_arn)) for job in jobs]
+        definitions = [self._arn("batch", f"{name}:*") for name in names]
+        _allow(machine, ["batch:SubmitJob"], *definitions, jobs[0].queue_arn)
+        _allow(machine, ["batch:TerminateJob"], self._arn("batch", "job/*"))
+        _allow(machine, ["batch:DescribeJobs"], "*")  # knows no resources
+        # Step Functions waits for jobs by a rule of its own, one for all in an account.
+        _allow(machine, _WAITING, self._arn("events", "rule/StepFunctionsGetEventsForBatchJobsRule"))
+        machine.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:GetItem"],
+                resources=[self.storage.catalog.table_arn],
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys.run("*")[0]]}},
+            )
+        )
+        if self.storage.key is not None:
+            _allow(machine, ["kms:Decrypt", "kms:GenerateDataKey"], self.storage.key.key_arn)
+
+    def _grant_uploads(self, backfill: Machine) -> None:
+        """Let the backfill list uploads, run an execution for each, and have what came of them written down."""
+        machine, name = backfill.machine.state_machine_arn, backfill.machine.state_machine_name
+        results = self.storage.artifacts.arn_for_objects(f"{RESULTS}/*")
+        write = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+        items = [self._arn("states", f"execution:{name}/*")]
+        control = ["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"]
+        # A policy of its own: the role's first one is there before the machine, whose name this one bears.
+        iam.Policy(
+            self,
+            "BackfillUploads",
+            roles=[backfill.role],
+            statements=[
+                iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.storage.raw.bucket_arn]),
+                iam.PolicyStatement(actions=write, resources=[results]),
+                iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine]),
+                iam.PolicyStatement(actions=control, resources=items),
+            ],
+        )
 
     def _arn(self, service: str, resource: str) -> str:
         return f"arn:{Aws.PARTITION}:{service}:{Aws.REGION}:{Aws.ACCOUNT_ID}:{resource}"
@@ -209,6 +285,7 @@ class Perennial(Stack):
             CfnOutput(self, name, value=value)
 
 
+_WAITING = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
 _LOG_DELIVERY = [
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

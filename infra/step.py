@@ -11,9 +11,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.batch import Batch
+from infra.batch import Job
+from perennial import keys
 
-RUN_ID = sfn.JsonPath.string_at("$$.Execution.Name")
+RUN_PATH = "$$.Execution.Name"
+RUN_ID = sfn.JsonPath.string_at(RUN_PATH)
 """The run's id: the name of the state machine's execution."""
 
 LAMBDA_TRANSIENT = (
@@ -31,6 +33,15 @@ BATCH_TRANSIENT = (
     "Batch.SdkClientException",
     "Batch.AWSBatchException",
 )
+CATALOG_TRANSIENT = (
+    "DynamoDB.InternalServerErrorException",
+    "DynamoDB.InternalServerError",
+    "DynamoDB.ProvisionedThroughputExceededException",
+    "DynamoDB.RequestLimitExceeded",
+    "DynamoDB.SdkClientException",
+    "DynamoDB.ServiceUnavailableException",
+    "DynamoDB.ThrottlingException",
+)
 JOB_SECONDS = 4 * 3600
 """Longest time for a job with all its attempts."""
 _GRACE_SECONDS = 30
@@ -44,40 +55,46 @@ class Step(Construct):
         scope: Construct,
         id: str,
         *,
-        on: lambda_.Function | Batch,
+        on: lambda_.Function | Job,
         fail: sfn.IChainable,
         request: Mapping[str, Any] | None = None,
+        state: str | None = None,
         error_path: str = "$.failure",
     ) -> None:
         """Add the state ``id``.
 
         Parameters
         ----------
-        on : Function or Batch
-            What runs the step. A function's answer is found at ``$.<id>.output``; a job gives none.
+        on : Function or Job
+            What runs the step. A function's answer is found at ``$.<id>.output``; a job gives none (see `Result`).
         fail : IChainable
             Where any error leads.
         request : mapping or None
             The step's request; values may be paths of the state's input. None: the state's whole input is the request.
+        state : str, optional
+            The state's name, ``id`` by default: a machine has no two states of one name.
         error_path : str
             Where the error is found then.
         """
-        super().__init__(scope, f"{id} step")
-        if isinstance(on, Batch):
-            job = self._job(id, on, "$" if request is None else "$.request")
+        name = state or id
+        super().__init__(scope, f"{name} step")
+        if isinstance(on, Job):
+            job = self._job(name, on, "$" if request is None else "$.request")
             resilient(job, transient=BATCH_TRANSIENT, fail=fail, error_path=error_path)
-            self.chain = sfn.Chain.start(job) if request is None else self._prepared(id, request).next(job)
+            self.chain = sfn.Chain.start(job) if request is None else self._prepared(name, request).next(job)
         else:
-            invocation = self._invocation(id, on, request)
+            invocation = self._invocation(id, name, on, request)
             resilient(invocation, transient=LAMBDA_TRANSIENT, fail=fail, error_path=error_path)
             self.chain = sfn.Chain.start(invocation)
 
-    def _invocation(self, id: str, function: lambda_.Function, request: Mapping[str, Any] | None) -> tasks.LambdaInvoke:
+    def _invocation(
+        self, id: str, name: str, function: lambda_.Function, request: Mapping[str, Any] | None
+    ) -> tasks.LambdaInvoke:
         seconds = function.timeout.to_seconds() if function.timeout else 60
         whole = sfn.TaskInput.from_json_path_at("$")
         return tasks.LambdaInvoke(
             self,
-            id,
+            name,
             lambda_function=function,
             payload=whole if request is None else sfn.TaskInput.from_object(dict(request)),
             result_selector={"output": sfn.JsonPath.object_at("$.Payload")},
@@ -86,26 +103,107 @@ class Step(Construct):
             task_timeout=sfn.Timeout.duration(Duration.seconds(seconds + _GRACE_SECONDS)),
         )
 
-    def _prepared(self, id: str, request: Mapping[str, Any]) -> sfn.Pass:
-        return sfn.Pass(self, f"{id} request", parameters=dict(request), result_path="$.request")
+    def _prepared(self, name: str, request: Mapping[str, Any]) -> sfn.Pass:
+        return sfn.Pass(self, f"{name} request", parameters=dict(request), result_path="$.request")
 
-    def _job(self, id: str, batch: Batch, path: str) -> sfn.CustomState:
+    def _job(self, name: str, job: Job, path: str) -> sfn.CustomState:
         # Not tasks.BatchSubmitJob: it turns the state's timeout into the timeout of each attempt.
         state = {
             "Type": "Task",
             "Resource": f"arn:{Aws.PARTITION}:states:::batch:submitJob.sync",
             "Parameters": {
-                "JobName": id,
-                "JobDefinition": batch.job.job_definition_arn,
-                "JobQueue": batch.queue.job_queue_arn,
+                "JobName": job.step,
+                "JobDefinition": job.definition_arn,
+                "JobQueue": job.queue_arn,
                 # A job's parameters are texts, so the state machine writes the request as one.
-                "Parameters": {"step": id, "input.$": f"States.JsonToString({path})"},
+                "Parameters": {"step": job.step, "input.$": f"States.JsonToString({path})"},
             },
             "ResultPath": None,
             # All attempts, each with its own limit in the job definition, and the wait for capacity.
             "TimeoutSeconds": JOB_SECONDS,
         }
-        return sfn.CustomState(self, id, state_json=state)
+        return sfn.CustomState(self, name, state_json=state)
+
+
+class Result(Construct):
+    """What a job returned: a function's answer comes by itself, a job's is in the step's record in the catalog."""
+
+    def __init__(self, scope: Construct, id: str, *, table_name: str, fail: sfn.IChainable) -> None:
+        """Add the states ``<id> record`` and ``<id> result``; the answer is found at ``$.<id>.output``.
+
+        Parameters
+        ----------
+        table_name : str
+            The catalog.
+        fail : IChainable
+            Where any error leads.
+        """
+        super().__init__(scope, f"{id} result of the job")
+        partition, sort = keys.step("{}", id)
+        item = sfn.CustomState(
+            self,
+            f"{id} record",
+            state_json={
+                "Type": "Task",
+                "Resource": f"arn:{Aws.PARTITION}:states:::dynamodb:getItem",
+                "Parameters": {
+                    "TableName": table_name,
+                    "ConsistentRead": True,
+                    "Key": {"pk": {"S.$": f"States.Format('{partition}', {RUN_PATH})"}, "sk": {"S": sort}},
+                },
+                "ResultSelector": {"record.$": "States.StringToJson($.Item.body.S)"},
+                "ResultPath": f"$.{id}",
+                "TimeoutSeconds": 60,
+            },
+        )
+        resilient(item, transient=CATALOG_TRANSIENT, fail=fail)
+        result = sfn.Pass(
+            self,
+            f"{id} result",
+            parameters={"output": sfn.JsonPath.object_at(f"$.{id}.record.output")},
+            result_path=f"$.{id}",
+        )
+        self.chain = sfn.Chain.start(item).next(result)
+
+
+class SizedStep(Construct):
+    """A step that is a function for little data and a Batch job for much: the same code, request, record and answer."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        function: lambda_.Function,
+        job: Job,
+        size: str,
+        limit: int,
+        fail: sfn.IChainable,
+        request: Mapping[str, Any],
+        table_name: str | None,
+    ) -> None:
+        """Add the states ``<id> size``, ``<id>`` and ``<id> job``; either way the answer is at ``$.<id>.output``.
+
+        Parameters
+        ----------
+        size : str
+            Path of how many bytes there are; what has no size counts as little.
+        limit : int
+            Most bytes that the function is given.
+        table_name : str or None
+            The catalog, in which the job's answer is; None if nobody asks for the answer.
+        """
+        super().__init__(scope, f"{id} by size")
+        small = Step(self, id, on=function, request=request, fail=fail).chain
+        large = Step(self, id, state=f"{id} job", on=job, request=request, fail=fail).chain
+        if table_name is not None:
+            large = large.next(Result(self, id, table_name=table_name, fail=fail).chain)
+        much = sfn.Condition.and_(
+            sfn.Condition.is_present(size),
+            sfn.Condition.is_numeric(size),
+            sfn.Condition.number_greater_than(size, limit),
+        )
+        self.chain = sfn.Choice(self, f"{id} size").when(much, large).otherwise(small).afterwards()
 
 
 def resilient(

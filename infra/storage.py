@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -11,6 +13,11 @@ from constructs import Construct
 
 from infra.stage import Stage
 from perennial import keys
+
+RESULTS = "backfills"
+"""Folder of the artifacts bucket where Step Functions writes what came of each item of a map."""
+PASSING = (RESULTS, "requests")
+"""Folders of the artifacts bucket that nobody reads after a while."""
 
 
 def removal_policy(stage: Stage) -> RemovalPolicy:
@@ -26,7 +33,7 @@ class Storage(Construct):
         self.stage = stage
         self.key = self._key() if stage.customer_key else None
         self.raw = self._bucket("Raw", versioned=True)
-        self.artifacts = self._bucket("Artifacts", versioned=stage.version_artifacts)
+        self.artifacts = self._bucket("Artifacts", versioned=stage.version_artifacts, passing=PASSING)
         self.catalog = self._table(
             "Catalog", sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING)
         )
@@ -56,7 +63,7 @@ class Storage(Construct):
         )
         return key
 
-    def _bucket(self, id: str, *, versioned: bool) -> s3.Bucket:
+    def _bucket(self, id: str, *, versioned: bool, passing: Sequence[str] = ()) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
             id,
@@ -73,7 +80,15 @@ class Storage(Construct):
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(3),
                     noncurrent_version_expiration=Duration.days(90) if versioned else None,
-                )
+                ),
+                *(
+                    s3.LifecycleRule(
+                        prefix=f"{folder}/",
+                        expiration=Duration.days(14),
+                        noncurrent_version_expiration=Duration.days(1) if versioned else None,
+                    )
+                    for folder in passing
+                ),
             ],
         )
         # The property itself: the construct's own option would deploy a function only to set it.

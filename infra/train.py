@@ -9,7 +9,6 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sqs as sqs
@@ -17,12 +16,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.batch import Batch
-from infra.functions import Functions
-from infra.ingest import DATASET_UPDATED, EVENT_SOURCE
-from infra.machine import Failure, Machine
-from infra.stage import Stage
-from infra.step import RUN_ID, Step, resilient
+from infra.batch import Job
+from infra.machine import Failure, Foundation, Machine
+from infra.step import RUN_ID, SizedStep, Step, resilient
+from infra.update import DATASET_UPDATED, EVENT_SOURCE
 from perennial.definitions import Model
 from perennial.errors import DefinitionError
 
@@ -42,23 +39,19 @@ class Train(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
-        deployment: str,
-        functions: Functions,
-        batch: Batch,
+        on: Foundation,
         deploy: Machine,
         undelivered: sqs.IQueue,
-        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, id)
-        self._deployment = deployment
+        self._deployment = on.deployment
         self._undelivered = undelivered
         model = sfn.JsonPath.string_at("$.model")
-        failure = Failure(self, "Failure", function=functions["fail"], kind="train", subject=model).chain
+        failure = Failure(self, "Failure", function=on.functions["fail"], kind="train", subject=model).chain
         request = {"run_id": RUN_ID, "model": model}
 
         def step(verb: str, **more: Any) -> sfn.Chain:
-            return Step(self, verb, on=functions[verb], request=request | more, fail=failure).chain
+            return Step(self, verb, on=on.functions[verb], request=request | more, fail=failure).chain
 
         start_deploy = self._start_deploy(deploy)
         resilient(start_deploy, transient=EXECUTION_TRANSIENT, fail=failure)
@@ -66,9 +59,19 @@ class Train(Construct):
             sfn.Condition.boolean_equals("$.register.output.passed", True), start_deploy
         )
         passed.otherwise(sfn.Succeed(self, "champion stays"))
+        training_set = SizedStep(
+            self,
+            "training_set",
+            function=on.functions["training_set"],
+            job=on.batch["training_set"],
+            size="$.admit.output.dataset_bytes",
+            limit=on.stage.batch_bytes,
+            request=request,
+            fail=failure,
+            table_name=None,
+        )
         work = (
-            step("training_set")
-            .next(self._candidates(batch, request, failure))
+            training_set.chain.next(self._candidates(on.batch["train"], request, failure))
             .next(step("evaluate"))
             .next(step("register"))
             .next(passed)
@@ -80,13 +83,13 @@ class Train(Construct):
         self.machine = Machine(
             self,
             "Train",
-            stage=stage,
-            deployment=deployment,
+            stage=on.stage,
+            deployment=on.deployment,
             name="train",
             start=step("admit", trigger=sfn.JsonPath.object_at("$.trigger")).next(admitted),
             # A run holds its model's claim no longer than this.
             timeout=Duration.hours(6),
-            key=key,
+            key=on.storage.key,
         )
 
     def start_by_itself(self, model: Model, alarms: Sequence[cloudwatch.Alarm]) -> None:
@@ -96,7 +99,7 @@ class Train(Construct):
         if model.retrain.schedule is not None:
             self._on_schedule(model)
 
-    def _candidates(self, batch: Batch, request: Mapping[str, Any], failure: sfn.Chain) -> sfn.Map:
+    def _candidates(self, job: Job, request: Mapping[str, Any], failure: sfn.Chain) -> sfn.Map:
         candidates = sfn.Map(
             self,
             "candidates",
@@ -112,7 +115,7 @@ class Train(Construct):
             error_path=sfn.JsonPath.string_at("$.failure.Error"),
             cause_path=sfn.JsonPath.string_at("$.failure.Cause"),
         )
-        candidates.item_processor(Step(self, "train", on=batch, fail=ended).chain)
+        candidates.item_processor(Step(self, "train", on=job, fail=ended).chain)
         candidates.add_catch(failure, errors=["States.ALL"], result_path="$.failure")
         return candidates
 
@@ -135,7 +138,7 @@ class Train(Construct):
         )
 
     def _on_data(self, model: Model) -> None:
-        dataset, snapshot = (events.EventField.from_path(f"$.detail.{name}") for name in ("dataset", "snapshot_id"))
+        news = {name: events.EventField.from_path(f"$.detail.{name}") for name in ("source", "reason")}
         self._rule(
             f"{model.name} data",
             description=f"New rows of {model.dataset} may train {model.name}",
@@ -145,7 +148,7 @@ class Train(Construct):
                 detail={"dataset": [model.dataset], "deployment": [self._deployment]},
             ),
             model=model,
-            trigger={"kind": "data", "source": f"{dataset}/{snapshot}", "reason": f"snapshot {snapshot} was published"},
+            trigger={"kind": "data", **news},
         )
 
     def _on_alarm(self, model: Model, alarms: Sequence[cloudwatch.Alarm]) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from perennial.errors import TransientError
+from perennial.errors import NotFoundError, TransientError
 from perennial.ports import Catalog
 from perennial.records import Run, StepRecord
 
 POLL_SECONDS = 0.25
+START_SECONDS = 60.0
+"""How long a run that was started may take to be recorded."""
+# The clocks of this machine and of the deployment may differ a little.
+CLOCK_SLACK = timedelta(seconds=5)
 Value = TypeVar("Value")
 OnStep = Callable[[Run, StepRecord], None]
 
@@ -40,6 +44,14 @@ def find_run(
     """Return the earliest run of a kind about a subject that started at or after a moment and matches."""
     recent = catalog.runs(limit=50, kind=kind, subject=subject)
     return next((run for run in reversed(recent) if run.started_at >= since and matches(run)), None)
+
+
+def known_run(catalog: Catalog, run_id: str) -> Run | None:
+    """Return a run if it is recorded by now."""
+    try:
+        return catalog.run(run_id)
+    except NotFoundError:
+        return None
 
 
 def follow_run(catalog: Catalog, run_id: str, seconds: float, on_step: OnStep) -> Run:

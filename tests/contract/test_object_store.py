@@ -44,6 +44,27 @@ def test_files_travel_both_ways(object_store: ObjectStore, tmp_path: Path) -> No
     assert object_store.exists("big")
 
 
+def test_a_stretch_of_an_object_can_be_read(object_store: ObjectStore) -> None:
+    object_store.put("a", b"0123456789")
+    assert object_store.read_range("a", 0, 4) == b"0123"
+    assert object_store.read_range("a", 6, 4) == b"6789"
+    assert object_store.read_range("a", 8, 100) == b"89"
+    assert object_store.read_range("a", 3, 0) == b""
+    assert object_store.read_range("a", 10, 1) == b""
+    with pytest.raises(NotFoundError, match=r"s3://raw-uploads/nowhere"):
+        object_store.read_range("nowhere", 0, 1)
+
+
+def test_an_object_s_size_is_told_without_reading_it(object_store: ObjectStore) -> None:
+    object_store.put("a", b"older")
+    older = latest_version(object_store, "a")
+    object_store.put("a", b"")
+    assert object_store.size("a") == 0
+    assert object_store.size("a", older) == 5
+    with pytest.raises(NotFoundError, match=r"s3://raw-uploads/nowhere"):
+        object_store.size("nowhere")
+
+
 def test_keys_come_in_the_order_of_their_bytes_and_by_prefix_only(object_store: ObjectStore) -> None:
     for key in ("p/b", "p/a/1", "q", "p/é", "p/Z", "p"):
         object_store.put(key, b"")

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 import functions.admit
+import functions.backfill
 import functions.batch
 import functions.evaluate
 import functions.fail
 import functions.features
 import functions.feedback
+import functions.gather
 import functions.ingest
 import functions.monitor
 import functions.predict
@@ -29,12 +31,15 @@ from perennial.aws.handler import logger
 from perennial.errors import DefinitionError, TransientError
 from perennial.fakes import FakeObjectStore
 from perennial.ports import Ports
+from perennial.steps.backfill import part_run
 from tests.functions.conftest import EVENTS, event
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
 STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "promote")
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": functions.ingest.handler,
+    "backfill": functions.backfill.handler,
+    "gather": functions.gather.handler,
     "features": functions.features.handler,
     "admit": functions.admit.handler,
     "training_set": functions.training_set.handler,
@@ -79,6 +84,33 @@ def test_ingest_publishes_the_upload(uploaded: Ports) -> None:
 def test_features_fills_the_views(uploaded: Ports) -> None:
     assert up_to("features", uploaded)["views"]["trip_context"] == 400
     assert uploaded.catalog.run("ingest-2019-03").status == "succeeded"
+
+
+def test_a_backfill_ingests_the_upload_that_is_there_and_adds_it_up(uploaded: Ports) -> None:
+    assert call("backfill", uploaded) == {"run_id": "backfill-1", "dataset": "taxi_trips"}
+    key = event("ingest")["key"]
+    ingested = call("ingest", uploaded, run_id=part_run("backfill-1", key), part_of="backfill-1")
+    found = call("gather", uploaded)
+    assert (ingested["rows"], found["rows"], found["uploads"], found["refused"]) == (400, 400, 1, 0)
+    assert found["published"]
+    assert found["dataset_bytes"] == uploaded.catalog.snapshots("taxi_trips")[0][0].size
+    assert uploaded.catalog.run(part_run("backfill-1", key)).status == "succeeded"
+    call("features", uploaded, run_id="backfill-1")
+    run = uploaded.catalog.run("backfill-1")
+    assert (run.status, run.outputs["uploads"], run.outputs["refused"]) == ("succeeded", 1, 0)
+
+
+def test_the_container_forgets_what_the_request_names(uploaded: Ports) -> None:
+    up_to("features", uploaded)
+    asked = {"values": {"pickup_location_id": "1"}, "delete_uploads": False, "by": "ada", "reason": "asked"}
+    uploaded.artifacts.put(event("forget")["request_key"], json.dumps(asked).encode())
+    assert functions.batch.main(["forget", json.dumps(event("forget"))], uploaded) == 0
+    found = uploaded.catalog.step("forget-1", "forget").output
+    assert found["published"]
+    (left,) = uploaded.catalog.snapshots("taxi_trips")[0]
+    # 1 + 13 * n % 265 is 1 for every 265th of the 400 rows.
+    assert left.rows == 400 - 2
+    assert not uploaded.artifacts.exists(event("forget")["request_key"])
 
 
 def test_admit_lets_the_first_model_be_trained(uploaded: Ports) -> None:

@@ -136,9 +136,9 @@ def test_what_an_idle_deployment_is_billed_for_is_what_the_documentation_says(
     said = dict(rows)
     models = 1
     for stack in (dev, prod):
-        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 6 + 3 * models
+        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 8 + 3 * models
         assert len(stack.resources("AWS::CloudWatch::Dashboard")) == 1
-    assert (said["alarms"], said["dashboard"]) == ("6, and 3 for each model", "1")
+    assert (said["alarms"], said["dashboard"]) == ("8, and 3 for each model", "1")
     endpoints = prod.properties("AWS::EC2::VPCEndpoint").values()
     billed = [len(found["SubnetIds"]) for found in endpoints if found["VpcEndpointType"] == "Interface"]
     assert said["`prod`: VPC endpoints"] == f"{sum(billed)} ({len(billed)} services in {billed[0]} zones)"
@@ -161,10 +161,10 @@ def test_every_verb_is_a_function_on_arm_with_the_whole_settings(stack: Synthesi
 
 
 def test_functions_and_jobs_have_the_same_settings(stack: Synthesised) -> None:
-    (job,) = stack.properties("AWS::Batch::JobDefinition").values()
-    environment = {entry["Name"]: entry["Value"] for entry in job["ContainerProperties"]["Environment"]}
     variables = stack.functions()["ingest"]["Environment"]["Variables"]
-    assert environment == {name: value for name, value in variables.items() if name.startswith("PERENNIAL_")}
+    for job in stack.properties("AWS::Batch::JobDefinition").values():
+        environment = {entry["Name"]: entry["Value"] for entry in job["ContainerProperties"]["Environment"]}
+        assert environment == {name: value for name, value in variables.items() if name.startswith("PERENNIAL_")}
 
 
 def test_what_is_shipped_is_code_and_definitions_alone(dev: Synthesised) -> None:
@@ -236,10 +236,12 @@ def test_the_outputs_are_all_that_is_needed_to_operate_a_deployment(stack: Synth
     assert set(stack.template["Outputs"]) == {
         "ApiUrl",
         "ArtifactsBucket",
+        "BackfillMachineArn",
         "CatalogTable",
         "CodeVersion",
         "Deployment",
         "DeployMachineArn",
+        "ForgetMachineArn",
         "IngestMachineArn",
         "LogGroups",
         "OnlineTable",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from functions.batch import STEPS
 from infra.functions import SHAPES
-from infra.stack import ACCESS
+from infra.stack import ACCESS, INVOKES, JOBS
 from perennial import keys
-from tests.infra.synthesised import Synthesised, as_list
+from tests.infra.synthesised import Synthesised, as_list, states
 
 # Actions for which AWS knows no resource: they are allowed on "*" or not at all.
 WITHOUT_RESOURCES = {
@@ -30,10 +31,10 @@ WITHOUT_RESOURCES = {
 }
 NOW = datetime(2019, 3, 1, tzinfo=UTC)
 KEYS = (
-    keys.snapshot("d", "s"),
+    keys.snapshot_part("d", "s", "h"),
     keys.quarantine("d", "s"),
     keys.ingest_report("d", "s"),
-    keys.request_view("v", "1", "s"),
+    keys.view_part("v", "1", "h"),
     keys.training_set("m", "s", "train"),
     keys.candidate("m", "r", "c", "model.onnx"),
     keys.evaluation_report("m", "r"),
@@ -41,6 +42,8 @@ KEYS = (
     keys.predictions("m", 1, "r", NOW),
     keys.labels("m", 1, "r", "c", NOW),
 )
+ASKED = keys.forget_request("r")
+"""What the command line writes and a step reads."""
 
 
 def test_every_function_has_a_role_of_its_own(stack: Synthesised) -> None:
@@ -100,10 +103,10 @@ def test_predict_reads_models_and_writes_predictions_and_nothing_else_of_the_art
 
 def test_every_step_is_kept_to_keys_that_the_library_writes() -> None:
     for step, access in ACCESS.items():
-        for pattern in (*access.reads, *access.writes):
+        for pattern in (*access.reads, *access.writes, *access.deletes):
             prefix = pattern.removesuffix("*")
             assert prefix.endswith("/"), step
-            assert any(key.startswith(prefix) for key in KEYS), f"{step}: {pattern}"
+            assert any(key.startswith(prefix) for key in (*KEYS, ASKED)), f"{step}: {pattern}"
 
 
 def test_every_key_that_the_library_writes_is_written_by_a_step() -> None:
@@ -112,7 +115,75 @@ def test_every_key_that_the_library_writes_is_written_by_a_step() -> None:
 
 
 def test_every_step_has_its_access_written_down() -> None:
-    assert set(ACCESS) == set(SHAPES) | {"train"}
+    assert set(ACCESS) == set(SHAPES) | set(JOBS)
+    assert set(JOBS) <= set(STEPS)
+
+
+def test_a_job_may_do_what_its_step_may_and_nothing_of_another_s(stack: Synthesised) -> None:
+    jobs = stack.properties("AWS::Batch::JobDefinition").values()
+    roles = [job["ContainerProperties"]["JobRoleArn"]["Fn::GetAtt"][0] for job in jobs]
+    assert len(set(roles)) == len(roles) == len(JOBS)
+    given = stack.properties("AWS::IAM::Role")
+    for step in JOBS:
+        (role,) = [id for id in roles if id.startswith(f"Batch{step.replace('_', '')}role")]
+        (policy,) = given[role]["Policies"]
+        allowed = json.dumps(policy["PolicyDocument"]["Statement"])
+        for pattern in {pattern for access in ACCESS.values() for pattern in access.writes} - {"requests/*"}:
+            expected = pattern in (*ACCESS[step].reads, *ACCESS[step].writes, *ACCESS[step].deletes)
+            assert (f"/{pattern}" in allowed) is expected, f"{step}: {pattern}"
+
+
+def test_nothing_but_the_step_that_forgets_may_delete_what_was_uploaded_or_made(stack: Synthesised) -> None:
+    deleting = {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+    may = {id for id, given in stack.statements() if deleting & set(as_list(given["Action"]))}
+    assert {id for id in may if not id.startswith("CustomS3AutoDelete")} == {
+        id for id in may if id.startswith("Batchforgetrole")
+    }
+    assert any(id.startswith("Batchforgetrole") for id in may)
+
+
+def test_a_machine_may_invoke_and_submit_what_it_does_and_no_more(stack: Synthesised) -> None:
+    for verb, machine in stack.machines().items():
+        tasks = [state for _, state in states(machine) if state["Type"] == "Task"]
+        invoked = {task["Parameters"].get("FunctionName") for task in tasks} - {None}
+        submitted = {task["Parameters"].get("JobDefinition") for task in tasks} - {None}
+        assert len(invoked) == len(INVOKES[verb].functions), verb
+        assert len(submitted) == len(INVOKES[verb].jobs), verb
+        for step in INVOKES[verb].functions:
+            assert any(f"'Functions{step.replace('_', '')}" in function for function in invoked), f"{verb}: {step}"
+        for step in INVOKES[verb].jobs:
+            assert any(f"'Batch{step.replace('_', '')}" in job for job in submitted), f"{verb}: {step}"
+        assert INVOKES[verb].announces is any("events:putEvents" in task["Resource"] for task in tasks), verb
+
+
+def test_a_machine_reads_the_records_of_runs_and_nothing_else_of_the_catalog(stack: Synthesised) -> None:
+    machines = [id for id in stack.properties("AWS::IAM::Policy") if "RoleDefaultPolicy" in id]
+    given = [
+        statement
+        for id, statement in stack.statements()
+        if id in machines and any(action.startswith("dynamodb:") for action in as_list(statement["Action"]))
+    ]
+    assert len(given) == len([verb for verb, invoked in INVOKES.items() if invoked.jobs])
+    for statement in given:
+        assert statement["Action"] == "dynamodb:GetItem"
+        assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["RUN#*"]}}
+
+
+def test_the_backfill_may_run_executions_of_its_own_and_list_uploads(stack: Synthesised) -> None:
+    # The Developer Guide, "IAM policies for using Distributed Map states".
+    (policy,) = [
+        found for id, found in stack.properties("AWS::IAM::Policy").items() if id.startswith("BackfillUploads")
+    ]
+    given = {
+        tuple(as_list(one["Action"])): json.dumps(one["Resource"]) for one in policy["PolicyDocument"]["Statement"]
+    }
+    assert "StorageRaw" in given["s3:ListBucket",]
+    assert "BackfillMachine" in given["states:StartExecution",]
+    control = given["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"]
+    assert "execution:" in control
+    assert "/*" in control
+    writes = given["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    assert "/backfills/*" in writes
 
 
 def test_no_method_of_the_api_is_open(stack: Synthesised) -> None:
@@ -142,8 +213,8 @@ def test_no_job_can_be_reached_from_outside(stack: Synthesised) -> None:
 
 
 def test_prod_runs_jobs_without_a_public_address(prod: Synthesised) -> None:
-    (job,) = prod.properties("AWS::Batch::JobDefinition").values()
-    assert job["ContainerProperties"]["NetworkConfiguration"] == {"AssignPublicIp": "DISABLED"}
+    for job in prod.properties("AWS::Batch::JobDefinition").values():
+        assert job["ContainerProperties"]["NetworkConfiguration"] == {"AssignPublicIp": "DISABLED"}
     assert not prod.resources("AWS::EC2::InternetGateway")
     assert not prod.resources("AWS::EC2::NatGateway")
     services = json.dumps([endpoint["ServiceName"] for endpoint in prod.properties("AWS::EC2::VPCEndpoint").values()])

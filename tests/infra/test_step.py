@@ -20,7 +20,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     from aws_cdk import aws_stepfunctions as sfn
     from constructs import Construct
 
-    from infra.batch import Batch
+    from infra.batch import Batch, Job
     from infra.code import DEFINITIONS, Code
     from infra.network import Network
     from infra.stage import STAGES
@@ -39,12 +39,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         network=Network(stack, "Network", stage=stage, deployment="steps", key=None),
         image=Code(stack, "Code", definitions=DEFINITIONS, third_party=False).image(),
         settings=Settings(deployment="d", raw_bucket="r", artifacts_bucket="a", catalog_table="c", online_table="o"),
-        statements=[iam.PolicyStatement(actions=["s3:GetObject"], resources=["arn:aws:s3:::a/b"])],
+        statements={STATE: [iam.PolicyStatement(actions=["s3:GetObject"], resources=["arn:aws:s3:::a/b"])]},
         key=None,
     )
-    places: dict[str, lambda_.Function | Batch] = {
+    places: dict[str, lambda_.Function | Job] = {
         "function": lambda_.Function(stack, "Function", runtime=runtime, handler="index.handler", code=code),
-        "job": batch,
+        "job": batch[STATE],
     }
     for name, place in places.items():
         scope = Construct(stack, name)

@@ -2,6 +2,7 @@
 -- dataset: taxi_trips
 -- entity: pickup_location_id
 -- feature_time: feature_time
+-- window: 366 days
 -- ttl: 92 days
 -- description: how trips from a pickup zone went in the last twelve months; a month counts once it is over
 WITH monthly AS (

@@ -1,7 +1,10 @@
-"""Training sets know the past only."""
+"""The join against its own rule, row by row: a loop that anyone can read is the oracle."""
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,239 +14,157 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perennial.data.engine import Resources, sha256_of
-from perennial.data.point_in_time import SnapshotFiles, TrainingParts, feature_columns, write_training_set
-from perennial.data.views import write_request_view
-from perennial.definition_files import Definitions
-from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
-from perennial.errors import DataError, DefinitionError
+from perennial.data.point_in_time import StoredLookup, join_features
+from perennial.definitions import FeatureView
 
 START = datetime(2019, 1, 1)
-RIDES = Dataset(
-    name="rides",
-    event_time="began",
-    columns={
-        "began": Column(type="timestamp"),
-        "zone": Column(type="integer", nullable=True),
-        "miles": Column(type="double"),
-        "paid": Column(type="double", nullable=True),
-    },
+Event = tuple[datetime | None, int | None, str | None]
+Value = tuple[int, str, datetime, float | None]
+BY_ZONE = FeatureView(name="zones", kind="stored", dataset="d", entity=("zone",), feature_time="known_at", sql="-")
+BY_BOTH = FeatureView(
+    name="pairs", kind="stored", dataset="d", entity=("shop", "zone"), feature_time="at", ttl="2 hours", sql="-"
 )
-NOW = FeatureView(
-    name="now", kind="request", dataset="rides", sql="SELECT miles AS distance, zone > 5 AS far FROM rides"
+
+moments = st.one_of(
+    st.integers(0, 10).map(lambda hours: START + timedelta(hours=hours)),
+    st.integers(-2, 2).map(lambda step: START + timedelta(hours=5, microseconds=step)),
 )
-PAST = FeatureView(
-    name="past", kind="stored", dataset="rides", entity=("zone",), feature_time="known_at", ttl="2 days", sql="SELECT 1"
-)
-DEFINITIONS = Definitions({"rides": RIDES}, {"now": NOW, "past": PAST}, {})
+zones, shops = st.integers(1, 3), st.sampled_from(["a", "b", "é "])
+doubles = st.one_of(st.none(), st.floats(width=64), st.sampled_from([-0.0, 0.1 + 0.2, 5e-324]))
+events = st.lists(st.tuples(st.none() | moments, st.none() | zones, st.none() | shops), max_size=12)
 
 
-def model(**changes: Any) -> Model:
-    fields: dict[str, Any] = {
-        "name": "fare",
-        "dataset": "rides",
-        "target": "paid",
-        "features": {"now": ("distance", "far"), "past": ("mean",)},
-        "split": Split(holdout="1 day"),
-        "candidates": (Candidate(name="ridge", algorithm="ridge"),),
-    }
-    return Model(**{**fields, **changes})
+def values(by: str) -> st.SearchStrategy[list[Value]]:
+    """Return values of which no two are of one entity at one moment; what is no entity column is constant."""
+    zone, shop = zones, shops if by == "both" else st.just("")
+    rows = st.lists(st.tuples(zone, shop, moments, doubles), max_size=12, unique_by=lambda row: row[:3])
+    return rows
 
 
-class World:
-    """Rides and stored values, written as the steps write them."""
+@dataclass(frozen=True)
+class Tables:
+    """Events and the values of two views, the latter spread over files at random."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.snapshots: list[SnapshotFiles] = []
-
-    def ride(self, *rides: tuple[timedelta, int | None, float, float | None]) -> World:
-        path = self.folder / f"s{len(self.snapshots)}.parquet"
-        with duckdb.connect() as connection:
-            connection.execute("CREATE TABLE t (began TIMESTAMP, zone BIGINT, miles DOUBLE, paid DOUBLE)")
-            for after, zone, miles, paid in rides:
-                connection.execute("INSERT INTO t VALUES (?, ?, ?, ?)", [START + after, zone, miles, paid])
-            connection.execute(f"COPY t TO '{path}' (FORMAT parquet)")
-        return self.add(path)
-
-    def add(self, path: Path) -> World:
-        request = path.with_suffix(".request")
-        write_request_view(NOW, RIDES, path, request)
-        self.snapshots.append(SnapshotFiles(path, request))
-        return self
-
-    def know(self, *values: tuple[timedelta, int, float]) -> World:
-        with duckdb.connect() as connection:
-            connection.execute("CREATE TABLE t (zone BIGINT, known_at TIMESTAMP, mean DOUBLE)")
-            for after, zone, mean in values:
-                connection.execute("INSERT INTO t VALUES (?, ?, ?)", [zone, START + after, mean])
-            connection.execute(f"COPY t TO '{self.folder / 'past.parquet'}' (FORMAT parquet)")
-        return self
-
-    def make(self, definition: Model | None = None, **options: Any) -> TrainingParts:
-        paths = {"past": self.folder / "past.parquet"}
-        train, holdout = self.folder / "train.parquet", self.folder / "holdout.parquet"
-        definition = definition or model()
-        return write_training_set(definition, DEFINITIONS, self.snapshots, paths, train, holdout, **options)
-
-    def read(self, *parts: str) -> list[tuple[Any, ...]]:
-        paths = [str(self.folder / f"{part}.parquet") for part in parts or ("train", "holdout")]
-        return duckdb.execute("SELECT * FROM read_parquet(?)", [paths]).fetchall()
+    events: list[Event]
+    zones: list[Value]
+    pairs: list[Value]
+    files: int
 
 
-def days(count: float) -> timedelta:
-    return timedelta(days=count)
-
-
-LATE = (days(9), 1, 9.0, 9.0)
-
-
-def test_a_value_that_became_known_a_microsecond_later_is_not_seen(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(5), 1, 1.0, 10.0), LATE)
-    world.know((days(5) + timedelta(microseconds=1), 1, 99.0), (days(4), 1, 4.0)).make()
-    assert world.read("train")[0][3] == 4.0
-
-
-def test_a_value_that_became_known_at_the_very_moment_is_seen(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(5), 1, 1.0, 10.0), LATE).know((days(5), 1, 5.0), (days(4), 1, 4.0))
-    world.make()
-    assert world.read("train")[0][3] == 5.0
-
-
-@pytest.mark.parametrize(("extra", "expected"), [(timedelta(0), 3.0), (timedelta(microseconds=1), None)])
-def test_a_value_older_than_its_ttl_is_unknown(tmp_path: Path, extra: timedelta, expected: float | None) -> None:
-    world = World(tmp_path).ride((days(5) + extra, 1, 1.0, 10.0), LATE).know((days(3), 1, 3.0))
-    world.make()
-    assert world.read("train")[0][3] == expected
-
-
-def test_values_of_other_entities_are_not_seen_and_a_row_without_entity_sees_none(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(5), 1, 1.0, 10.0), (days(5), None, 2.0, 10.0), LATE).know((days(5), 2, 2.0))
-    world.make()
-    assert [row[3] for row in world.read("train")] == [None, None]
-
-
-@settings(max_examples=60, deadline=None)
 @given(
-    rides=st.lists(st.tuples(st.integers(0, 100), st.integers(1, 3)), min_size=1, max_size=20),
-    known=st.lists(st.tuples(st.integers(0, 120), st.integers(1, 3)), max_size=20, unique=True),
+    tables=st.builds(Tables, events, values("zone"), values("both"), st.integers(1, 3)),
+    repeated=st.booleans(),
+    threads=st.integers(1, 2),
 )
-def test_the_join_agrees_with_looking_each_row_up(
-    tmp_path_factory: pytest.TempPathFactory, rides: list[tuple[int, int]], known: list[tuple[int, int]]
+@settings(max_examples=150, deadline=None)
+def test_each_row_is_given_the_latest_value_known_by_its_event_time(
+    tables: Tables, repeated: bool, threads: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    world = World(tmp_path_factory.mktemp("p"))
-    world.ride(
-        *[(timedelta(hours=h), z, float(n), float(n)) for n, (h, z) in enumerate(rides)], (days(30), 1, -1.0, 0.0)
-    )
-    world.know(*[(timedelta(hours=h), z, 1000.0 * z + h) for h, z in known])
-    world.make()
-    for began, distance, _, mean, _ in world.read("train"):
-        hour, zone = rides[int(distance)]
-        assert began == START + timedelta(hours=hour)
-        past = [k for k, z in known if z == zone and k <= hour]
-        fresh = bool(past) and hour - max(past) <= 48
-        assert mean == (1000.0 * zone + max(past) if fresh else None)
-
-
-def test_each_row_meets_its_own_features_behind_a_filter(tmp_path: Path) -> None:
-    source = tmp_path / "s.parquet"
-    duckdb.execute(
-        "COPY (SELECT TIMESTAMP '2019-01-01' + to_seconds(hash(i) % 864000) AS began, "
-        "1::BIGINT AS zone, i::DOUBLE AS miles, "
-        f"i + 0.5 AS paid FROM range(300000) r(i)) TO '{source}' (FORMAT parquet, ROW_GROUP_SIZE 20000)"
-    )
-    world = World(tmp_path).add(source).know()
-    parts = world.make(model(filter="miles % 3 = 0"), resources=Resources(threads=2))
-    assert parts.rows_train + parts.rows_holdout == 100_000
-    wrong = "SELECT count(*) FROM read_parquet(?) WHERE target <> now__distance + 0.5 OR now__distance % 3 <> 0"
-    assert duckdb.execute(wrong, [[str(tmp_path / "train.parquet"), str(tmp_path / "holdout.parquet")]]).fetchone() == (
-        0,
-    )
-
-
-def test_rows_are_split_at_the_last_event_time_less_the_holdout(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(9), 1, 3.0, 3.0), (days(1), 1, 1.0, 1.0), (days(8), 1, 2.0, 2.0)).know()
-    parts = world.make()
-    assert parts.split_at == START + days(8)
-    assert [row[1] for row in world.read("train")] == [1.0]
-    assert [row[1] for row in world.read("holdout")] == [2.0, 3.0]
-    assert (parts.rows_train, parts.rows_holdout) == (1, 2)
-
-
-def test_columns_are_event_time_then_the_features_in_the_model_s_order_then_target(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(1), 7, 1.0, 1.0), LATE).know()
-    definition = model(features={"past": ("mean",), "now": ("far", "distance")})
-    world.make(definition)
-    described = duckdb.execute(f"DESCRIBE SELECT * FROM '{tmp_path / 'train.parquet'}'").fetchall()
-    assert [row[:2] for row in described] == [
-        ("event_time", "TIMESTAMP"),
-        ("past__mean", "DOUBLE"),
-        ("now__far", "DOUBLE"),
-        ("now__distance", "DOUBLE"),
-        ("target", "DOUBLE"),
+    rows = tables.events * 2 if repeated else tables.events
+    found = joined(rows, tables, tmp_path_factory.mktemp("join"), threads)
+    expected = [
+        (number, known(at, [value for value in tables.zones if value[0] == zone], None))
+        + (known(at, [value for value in tables.pairs if value[:2] == (zone, shop)], timedelta(hours=2)),)
+        for number, (at, zone, shop) in enumerate(rows)
     ]
-    assert feature_columns(definition) == ("past__mean", "now__far", "now__distance")
-    assert world.read("train")[0][2] == 1.0
+    assert [(row[0], bits(row[1]), bits(row[2])) for row in found] == [
+        (number, bits(first), bits(second)) for number, first, second in expected
+    ]
 
 
-def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
-    rides = [(days(1), 1, 1.0, 1.0), (days(1), 1, 2.0, None), (days(1), 1, 3.0, float("nan")), (days(1), 1, -1.0, None)]
-    world = World(tmp_path).ride(*rides, (days(20), 1, 5.0, None), LATE).know()
-    parts = world.make(model(filter="miles > 0"))
-    assert (parts.rows_train, parts.rows_holdout, parts.rows_without_target) == (1, 1, 3)
-
-
-def test_snapshots_are_joined_each_with_its_own_request_view(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(2), 1, 2.0, 20.0), LATE).ride((days(1), 1, 1.0, 10.0)).know()
-    world.make()
-    assert [(row[1], row[4]) for row in world.read("train")] == [(1.0, 10.0), (2.0, 20.0)]
-
-
-def test_the_same_rows_make_the_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
-    source = tmp_path / "s.parquet"
-    duckdb.execute(
-        "COPY (SELECT TIMESTAMP '2019-01-01' + to_seconds(hash(i) % 864000) AS began, "
-        "CAST(hash(i + 1) % 9 AS BIGINT) AS zone, "
-        f"(hash(i + 2) % 99) / 7 AS miles, (hash(i + 3) % 99) / 7 AS paid "
-        f"FROM range(200000) r(i)) TO '{source}' (FORMAT parquet)"
-    )
-    world = World(tmp_path).add(source).know(*[(days(day), zone, day / 3) for day in range(10) for zone in range(9)])
-    digests = set()
-    for threads in (1, 2, 4):
-        world.make(resources=Resources(threads=threads))
-        digests.add((sha256_of(tmp_path / "train.parquet"), sha256_of(tmp_path / "holdout.parquet")))
-    assert len(digests) == 1
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"split": Split(holdout="90 days")}, "no rows before the last 90 days"),
-        ({"filter": "miles > 1000"}, "no row passes the filter and has a target"),
-        ({"target": "NULL::DOUBLE"}, "no row passes the filter and has a target"),
-    ],
-)
-def test_a_training_set_without_rows_is_refused_in_one_sentence(
-    tmp_path: Path, changes: dict[str, Any], says: str
+@given(tables=st.builds(Tables, events, values("zone"), values("both"), st.just(1)), after=st.integers(1, 10**9))
+@settings(max_examples=50, deadline=None)
+def test_values_planted_in_the_future_change_nothing(
+    tables: Tables, after: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    world = World(tmp_path).ride((days(1), 1, 1.0, 1.0), LATE).know()
-    with pytest.raises(DataError, match=says):
-        world.make(model(**changes))
+    last = max((at for at, _, _ in tables.events if at), default=START) + timedelta(microseconds=after)
+    past = Tables(tables.events, upto(last, tables.zones), upto(last, tables.pairs), 1)
+    planted = [(zone, shop, last, 666.0) for zone in (1, 2, 3) for shop in ("a", "b", "é ")]
+    future = Tables(past.events, [*past.zones, *planted[::3]], [*past.pairs, *planted], 1)
+    folder = tmp_path_factory.mktemp("join")
+    assert same(joined(past.events, past, folder), joined(past.events, future, folder))
 
 
-def test_a_dataset_without_snapshots_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no snapshot"):
-        World(tmp_path).know().make()
+def test_all_columns_of_the_base_come_first_and_values_keep_their_types(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT 1 AS zone, TIMESTAMP '2019-01-01' AS known_at, 'x' AS text, 1.50 AS price, true AS open) "
+            f"TO '{tmp_path / 'v'}' (FORMAT parquet)"
+        )
+        base = "SELECT DATE '2019-01-01' AS day, 1::TINYINT AS place, 'kept' AS text"
+        lookup = StoredLookup(BY_ZONE, [tmp_path / "v"], ("open", "text", "price"), entity=("place",))
+        described = connection.execute(f"DESCRIBE {join_features(connection, base, 'day', [lookup])}").fetchall()
+        (row,) = connection.execute(join_features(connection, base, "day", [lookup])).fetchall()
+    assert [(name, kind) for name, kind, *_ in described[3:]] == [
+        ("zones__open", "BOOLEAN"),
+        ("zones__text", "VARCHAR"),
+        ("zones__price", "DECIMAL(3,2)"),
+    ]
+    assert [name for name, *_ in described[:3]] == ["day", "place", "text"]
+    assert [str(value) for value in row[2:]] == ["kept", "True", "x", "1.50"]
 
 
-def test_a_request_table_that_does_not_fit_its_snapshot_is_refused(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(1), 1, 1.0, 1.0), LATE).ride((days(1), 1, 1.0, 1.0)).know()
-    world.snapshots[0] = SnapshotFiles(world.snapshots[0].rows, world.snapshots[1].request)
-    with pytest.raises(DataError, match="view now has 1 rows for a snapshot of 2"):
-        world.make()
+def test_a_view_without_parts_gives_nulls() -> None:
+    with duckdb.connect() as connection:
+        query = join_features(connection, "SELECT now() AS at, 1 AS zone", "at", [StoredLookup(BY_ZONE, [], ("c",))])
+        assert connection.execute(query).fetchall()[0][2:] == (None,)
 
 
-def test_a_target_that_fails_on_the_rows_is_a_fault_of_the_definition(tmp_path: Path) -> None:
-    world = World(tmp_path).ride((days(1), 1, 1.0, 1.0), LATE).know()
-    with pytest.raises(DefinitionError, match=r"models/fare\.toml: filter or target"):
-        world.make(model(target="CAST('x' || zone AS INTEGER)"))
+def test_values_outside_the_bounds_are_not_read(tmp_path: Path) -> None:
+    hours = [START + timedelta(hours=hour) for hour in range(4)]
+    with duckdb.connect() as connection:
+        (part,) = written(connection, [(1, "", at, float(hour)) for hour, at in enumerate(hours)], tmp_path / "v", 1)
+        base = f"SELECT 1 AS zone, unnest([TIMESTAMP '{hours[0]}', TIMESTAMP '{hours[3]}']) AS at"
+        lookup = StoredLookup(BY_ZONE, [part], ("c",), since=hours[1], until=hours[2])
+        rows = connection.execute(f"{join_features(connection, base, 'at', [lookup])} ORDER BY b.at").fetchall()
+    assert [row[2] for row in rows] == [None, 2.0]
+
+
+def known(at: datetime | None, of_entity: Sequence[Value], ttl: timedelta | None) -> float | None:
+    """Apply the rule: the value of the latest feature time at or before ``at``, unless that is older than ttl."""
+    past = [value for value in of_entity if at is not None and value[2] <= at]
+    if not past or at is None:
+        return None
+    latest = max(past, key=lambda value: value[2])
+    return latest[3] if ttl is None or at - latest[2] <= ttl else None
+
+
+def joined(rows: Sequence[Event], tables: Tables, folder: Path, threads: int = 2) -> list[tuple[Any, ...]]:
+    """Return each row's number and what the join found in both views."""
+    with duckdb.connect(config={"threads": threads}) as connection:
+        connection.execute("CREATE TABLE events (number BIGINT, at TIMESTAMP, zone BIGINT, shop VARCHAR)")
+        for number, row in enumerate(rows):
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", [number, *row])
+        lookups = [
+            StoredLookup(BY_ZONE, written(connection, tables.zones, folder / "zones", tables.files), ("c",)),
+            StoredLookup(BY_BOTH, written(connection, tables.pairs, folder / "pairs", tables.files), ("c",)),
+        ]
+        query = join_features(connection, "FROM events", "at", lookups)
+        return connection.execute(f"SELECT number, zones__c, pairs__c FROM ({query}) ORDER BY number").fetchall()
+
+
+def written(connection: duckdb.DuckDBPyConnection, rows: Sequence[Value], path: Path, files: int) -> list[Path]:
+    """Write values as Parquet, dealt out to files, one of which may be empty."""
+    paths = []
+    for number in range(files):
+        connection.execute(
+            "CREATE OR REPLACE TABLE part (zone BIGINT, shop VARCHAR, known_at TIMESTAMP, at TIMESTAMP, c DOUBLE)"
+        )
+        for zone, shop, at, value in rows[number::files]:
+            connection.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?)", [zone, shop, at, at, value])
+        paths.append(Path(f"{path}-{number}.parquet"))
+        connection.execute(f"COPY part TO '{paths[-1]}' (FORMAT parquet)")
+    return paths
+
+
+def upto(moment: datetime, rows: Sequence[Value]) -> list[Value]:
+    return [row for row in rows if row[2] < moment]
+
+
+def same(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> bool:
+    return [[bits(value) for value in row] for row in one] == [[bits(value) for value in row] for row in other]
+
+
+def bits(value: float | None) -> bytes | None:
+    """Return a double's 64 bits: -0.0 is not 0.0, and a NaN equals itself."""
+    return None if value is None else struct.pack(">d", value)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perennial.data.point_in_time import SnapshotFiles, write_training_set
+from perennial.data.training_set import Period, write_training_set
 from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
 
@@ -76,7 +76,9 @@ def joined(rides: pd.DataFrame, values: pd.DataFrame, ttl: timedelta | None, fol
     table = write(values, folder / "past.parquet", "zone::BIGINT AS zone, known_at::TIMESTAMP AS known_at, mean")
     train, holdout = folder / "train.parquet", folder / "holdout.parquet"
     definitions = Definitions({"rides": RIDES}, {"past": view}, {"fare": model})
-    write_training_set(model, definitions, [SnapshotFiles(rows)], {"past": table}, train, holdout)
+    latest = rides["began"].max().to_pydatetime()
+    period = Period(None, latest - timedelta(days=7), latest)
+    write_training_set(model, definitions, [rows], {"past": [table]}, period, train, holdout)
     with duckdb.connect() as connection:
         found = connection.execute("SELECT * FROM read_parquet(?) ORDER BY target", [[str(train), str(holdout)]])
         return found.df()

@@ -74,6 +74,29 @@ def test_csv_texts_become_the_values_that_the_columns_ask_for(tmp_path: Path) ->
     assert read_csv_rows(file, COLUMNS) == [{"rooms": 3, "area": 72.5, "balcony": True, "district": None}]
 
 
+def test_texts_of_a_csv_mean_what_they_mean_in_an_upload(tmp_path: Path) -> None:
+    columns = {
+        "whole": Column(type="integer", nullable=True),
+        "number": Column(type="double", nullable=True),
+        "flag": Column(type="boolean", nullable=True),
+        "price": Column(type="decimal", precision=38, scale=2),
+        "code": Column(type="string"),
+    }
+    lines = ["whole,number,flag,price,code", "00123, 1.5e1,YES,12345678901234567890.10,00123", "5.0,NA,n,1, x "]
+    rows = read_csv_rows(_csv(tmp_path, "\n".join(lines)), columns, ("", "NA"))
+    assert rows == [
+        {"whole": 123, "number": 15.0, "flag": True, "price": "12345678901234567890.10", "code": "00123"},
+        {"whole": 5, "number": None, "flag": False, "price": "1", "code": " x "},
+    ]
+
+
+@pytest.mark.parametrize("text", ["1_000", "0x1F", "1,5", "\uff11", "inf", "nan", "1e400", "1.5 2"])
+def test_a_text_that_an_upload_may_not_hold_is_no_number_here_either(tmp_path: Path, text: str) -> None:
+    for column in (Column(type="integer"), Column(type="double")):
+        with pytest.raises(DataError, match=rf"line 2: x: .* is no {column.type}"):
+            read_csv_rows(_csv(tmp_path, f'x\n"{text}"\n'), {"x": column})
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_header_of_a_csv_tells_its_delimiter(tmp_path: Path, delimiter: str) -> None:
     rows = [["\ufeffbalcony", "rooms", "area"], ["F", "3", "72.5"]]

@@ -12,7 +12,7 @@ import pytest
 
 from perennial.errors import DefinitionError, RequestError
 from perennial.manifest import Manifest, RequestView
-from perennial.ports import OnlineRow
+from perennial.ports import Lookup, OnlineRow
 from perennial.serving.artifact import load_artifact
 from perennial.serving.predictor import Predictor
 from perennial.serving.request_view import connect
@@ -28,17 +28,18 @@ class Lookups:
 
     def __init__(self, known: Mapping[tuple[Any, ...], tuple[datetime, float | None]]) -> None:
         self.known = known
-        self.asked: list[tuple[str, str, list[tuple[Any, ...]], list[str]]] = []
+        self.asked: list[list[tuple[str, str, list[tuple[Any, ...]], list[str]]]] = []
 
-    def read(
-        self, view: str, version: str, entities: Sequence[tuple[Any, ...]], columns: Sequence[str]
-    ) -> dict[tuple[Any, ...], OnlineRow]:
-        self.asked.append((view, version, list(entities), list(columns)))
-        return {
-            entity: OnlineRow(entity, self.known[entity][0], {"mean_speed": self.known[entity][1]})
-            for entity in entities
-            if entity in self.known
-        }
+    def read(self, lookups: Sequence[Lookup]) -> list[dict[tuple[Any, ...], OnlineRow]]:
+        self.asked.append([(each.view, each.version, list(each.entities), list(each.columns)) for each in lookups])
+        return [
+            {
+                entity: OnlineRow(entity, self.known[entity][0], {"mean_speed": self.known[entity][1]})
+                for entity in each.entities
+                if entity in self.known
+            }
+            for each in lookups
+        ]
 
 
 NOTHING = Lookups({})
@@ -76,7 +77,7 @@ def test_each_stored_view_is_asked_once_and_for_each_entity_once() -> None:
     lookups = Lookups({(42,): (TRIP_AT, 20.0), (7,): (TRIP_AT, 10.0)})
     rows = [a_trip(pickup_location_id=zone) for zone in (42, 7, 42, 9, 7)]
     made = a_predictor().predict(rows, lookups.read, NOW)
-    assert lookups.asked == [("zone_stats", VIEW_VERSION, [(42,), (7,), (9,)], ["mean_speed"])]
+    assert lookups.asked == [[("zone_stats", VIEW_VERSION, [(42,), (7,), (9,)], ["mean_speed"])]]
     assert np.array_equal(made.features[:, 3], [20, 10, 20, np.nan, 10], equal_nan=True)
 
 

@@ -14,7 +14,7 @@ from perennial.definitions import Monitor
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import FakeMetricSink, FakeObjectStore, FixedClock
 from perennial.manifest import Histogram
-from perennial.monitoring.drift import population_stability_index
+from perennial.drift import population_stability_index
 from perennial.ports import Ports
 from perennial.records import Assessment
 from perennial.serving.ids import make_request_id

@@ -61,7 +61,7 @@ def upload(ports: Ports, name: str = "a.csv", day: int = 1, bad: int = 0, rows: 
 def state(ports: Ports) -> dict[str, Any]:
     """Return everything that the stores hold, for comparing; an object written twice must have had one content."""
     artifacts: Any = ports.artifacts
-    contents = {key: set(artifacts._versions[key]) for key in artifacts.keys("")}
+    contents = {key: set(artifacts._versions[key].values()) for key in artifacts.keys("")}
     assert all(len(versions) == 1 for versions in contents.values()), "an object changed its content"
     catalog = {name: value for name, value in vars(ports.catalog).items() if name != "_lock"}
     return {"artifacts": contents, "catalog": catalog, "online": vars(ports.online)["_rows"]}

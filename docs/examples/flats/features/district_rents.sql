@@ -2,6 +2,7 @@
 -- dataset: flats
 -- entity: district
 -- feature_time: feature_time
+-- window: 28 days
 -- ttl: 60 days
 -- description: rent per square metre in a district over 28 days, known on the day after
 SELECT DISTINCT

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -46,22 +46,70 @@ class Definitions:
         """Return a model, or raise NotFoundError that lists those there are."""
         return _known(self.models, name, "model")
 
+    def reads(self, view: str) -> tuple[list[Dataset], list[FeatureView]]:
+        """Return the datasets (the view's own first) and the stored views that a view's SELECT reads itself."""
+        definition = self.view(view)
+        names = (definition.dataset, *definition.reads)
+        return (
+            [self.datasets[name] for name in names if name in self.datasets],
+            [self.views[name] for name in names[1:] if name not in self.datasets],
+        )
+
+    def datasets_of(self, view: str) -> list[Dataset]:
+        """Return every dataset that a view depends on, also by way of other views; the view's own is the first."""
+        datasets, views = self.reads(view)
+        for read in views:
+            datasets += self.datasets_of(read.name)
+        return list({dataset.name: dataset for dataset in datasets}.values())
+
     def views_of(self, dataset: str) -> list[FeatureView]:
-        """Return the views that read a dataset, in the order of their names."""
-        return [view for _, view in sorted(self.views.items()) if view.dataset == dataset]
+        """Return the stored views that depend on a dataset, each after those that it reads itself."""
+        ordered: dict[str, FeatureView] = {}
+
+        def add(view: FeatureView) -> None:
+            for read in self.reads(view.name)[1]:
+                add(read)
+            if any(read.name == dataset for read in self.datasets_of(view.name)):
+                ordered.setdefault(view.name, view)
+
+        for _, view in sorted(self.views.items()):
+            if view.kind == "stored":
+                add(view)
+        return list(ordered.values())
+
+    def request_views_of(self, dataset: str) -> list[FeatureView]:
+        """Return the request views over a dataset, in the order of their names."""
+        return [view for _, view in sorted(self.views.items()) if view.kind == "request" and view.dataset == dataset]
+
+    def view_version(self, view: str) -> str:
+        """Return the version of a view: the SHA-256 (64 hex digits) of all that its values are a matter of but rows.
+
+        That is its own definition, the columns of the datasets that it reads, and the versions of the views that it
+        reads. Tables, online rows and models are kept by it: a changed SQL is a new version beside the old one.
+        """
+        datasets, views = self.reads(view)
+        meaning = [
+            self.view(view).fingerprint,
+            {dataset.name: _columns(dataset) for dataset in datasets},
+            {read.name: self.view_version(read.name) for read in views},
+        ]
+        return hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()
 
     def fingerprint(self, model: str) -> str:
-        """Return the SHA-256 of all that a model means: its definition, its dataset's and its views'.
+        """Return the SHA-256 of all that a model means: its definition, and all views and datasets it depends on.
 
         It is the ``definition_hash`` of training runs and of versions.
         """
         definition = self.model(model)
+        views = sorted(definition.features)
+        datasets = {dataset.name: dataset for view in views for dataset in self.datasets_of(view)}
+        datasets[definition.dataset] = self.dataset(definition.dataset)
         parts = [
-            definition,
-            self.dataset(definition.dataset),
-            *(self.view(name) for name in sorted(definition.features)),
+            definition.fingerprint,
+            *(datasets[name].fingerprint for name in sorted(datasets)),
+            *(self.view_version(view) for view in views),
         ]
-        return hashlib.sha256("".join(part.fingerprint for part in parts).encode()).hexdigest()
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def find_definitions(folder: Path | None = None) -> Path:
@@ -99,20 +147,67 @@ def load_definitions(folder: Path) -> Definitions:
     models = dict(_load(folder, "models", "toml", _read_toml(Model)))
     definitions = Definitions(datasets, views, models)
     for view in views.values():
-        _require(datasets, view.dataset, f"features/{view.name}.sql: dataset")
+        _check_reads(definitions, view)
+    for name in views:
+        _refuse_cycles(views, [name])
     for model in models.values():
-        place = f"models/{model.name}.toml"
-        _require(datasets, model.dataset, f"{place}: dataset")
-        requests = [name for name in model.features if _require(views, name, f"{place}: features").kind == "request"]
-        if len(requests) > 1:
-            raise DefinitionError(f"{place}: features: at most one request view, not {', '.join(requests)}")
-        for name in model.features:
-            if views[name].dataset != model.dataset:
-                raise DefinitionError(
-                    f"{place}: features: view {name!r} reads dataset {views[name].dataset!r}, "
-                    f"but the model is about {model.dataset!r}"
-                )
+        _check_features(definitions, model)
     return definitions
+
+
+def _columns(dataset: Dataset) -> list[object]:
+    """Return what of a dataset's contract a SELECT over it can tell: its columns' names and types."""
+    columns = [[name, column.type, column.precision, column.scale] for name, column in dataset.columns.items()]
+    return [dataset.event_time, columns]
+
+
+def _check_reads(definitions: Definitions, view: FeatureView) -> None:
+    """Make sure that each table that a view names in its header is a dataset or a stored view."""
+    place = f"features/{view.name}.sql"
+    _require(definitions.datasets, view.dataset, f"{place}: dataset")
+    for name in view.reads:
+        if name == view.dataset:
+            raise DefinitionError(f"{place}: reads: {name!r} is its dataset, which it reads anyway; take it out")
+        if name in definitions.datasets and name in definitions.views:
+            raise DefinitionError(f"{place}: reads: {name!r} is a dataset and a view as well; rename one of them")
+        if name not in definitions.datasets:
+            read = _require({**definitions.views, **definitions.datasets}, name, f"{place}: reads")
+            if isinstance(read, FeatureView) and read.kind == "request":
+                raise DefinitionError(
+                    f"{place}: reads: {name!r} is a request view; only datasets and stored views are read"
+                )
+
+
+def _refuse_cycles(views: dict[str, FeatureView], path: list[str]) -> None:
+    """Make sure that a view does not come back to itself by what it reads."""
+    for name in views[path[-1]].reads:
+        if name == path[0]:
+            chain = " reads ".join([*path, name])
+            raise DefinitionError(f"features/{name}.sql: reads: {chain}: views must not read in a circle; break it up")
+        if name in views and name not in path:
+            _refuse_cycles(views, [*path, name])
+
+
+def _check_features(definitions: Definitions, model: Model) -> None:
+    """Make sure that a model's views exist and can be joined to its dataset's rows."""
+    place = f"models/{model.name}.toml"
+    dataset = _require(definitions.datasets, model.dataset, f"{place}: dataset")
+    views = [_require(definitions.views, name, f"{place}: features") for name in model.features]
+    requests = [view.name for view in views if view.kind == "request"]
+    if len(requests) > 1:
+        raise DefinitionError(f"{place}: features: at most one request view, not {', '.join(requests)}")
+    for view in views:
+        if view.kind == "request" and view.dataset != dataset.name:
+            raise DefinitionError(
+                f"{place}: features: request view {view.name!r} reads dataset {view.dataset!r}, "
+                f"but the model is about {dataset.name!r}"
+            )
+        absent = [column for column in view.entity if column not in dataset.columns]
+        if absent:
+            raise DefinitionError(
+                f"{place}: features: view {view.name!r} is kept by {absent[0]!r}, "
+                f"but datasets/{dataset.name}.toml has no column of that name to look it up by"
+            )
 
 
 def _known(table: dict[str, Kind], name: str, what: str) -> Kind:
@@ -122,7 +217,7 @@ def _known(table: dict[str, Kind], name: str, what: str) -> Kind:
         raise NotFoundError(f"no {what} {name!r}; there is {', '.join(sorted(table)) or 'none'}") from None
 
 
-def _require(table: dict[str, Kind], name: str, place: str) -> Kind:
+def _require(table: Mapping[str, Kind], name: str, place: str) -> Kind:
     try:
         return table[name]
     except KeyError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
+from decimal import Context, Decimal
 from urllib.parse import quote
 
 # --- S3, artifacts bucket -------------------------------------------------------------------------
@@ -13,9 +15,9 @@ def snapshot_part(dataset: str, snapshot_id: str, sha256: str) -> str:
     return f"snapshots/{dataset}/{snapshot_id}/{sha256}.parquet"
 
 
-def snapshot_manifest(dataset: str, snapshot_id: str) -> str:
-    """JSON of what a snapshot consists of."""
-    return f"snapshots/{dataset}/{snapshot_id}/manifest.json"
+def snapshot_manifest(dataset: str, snapshot_id: str, sha256: str) -> str:
+    """JSON of what a snapshot consists of, addressed by its content: it names the upload, and two may share rows."""
+    return f"snapshots/{dataset}/{snapshot_id}/{sha256}.json"
 
 
 def quarantine(dataset: str, snapshot_id: str) -> str:
@@ -69,6 +71,11 @@ def labels(model: str, version: int, request_id: str, content: str, at: datetime
     return f"labels/model={model}/version={version}/date={at.astimezone(UTC):%Y-%m-%d}/{request_id}-{content}.jsonl"
 
 
+def forget_request(run_id: str) -> str:
+    """JSON of what a run is asked to forget; it is deleted when that is done."""
+    return f"requests/forget/{run_id}.json"
+
+
 def labels_prefix(model: str, version: int) -> str:
     """Prefix of all labels of a version's predictions."""
     return f"labels/model={model}/version={version}/"
@@ -82,7 +89,8 @@ BY_TIME = "by_time"
 
 def moment(at: datetime) -> str:
     """A moment as text that sorts in time order; one without a zone is taken as UTC, like a dataset's event times."""
-    return (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    utc = at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='microseconds')}Z"  # strftime would write the year 999 with three digits
 
 
 def run(run_id: str) -> tuple[str, str]:
@@ -112,7 +120,18 @@ def dataset_snapshot(name: str, snapshot_id: str = "") -> tuple[str, str]:
 
 def dataset_source(name: str, source: str = "") -> tuple[str, str]:
     """The pointer from a source object to its live snapshot; with no source, the prefix of all of them."""
+    if len(source.encode()) > _LONGEST_SOURCE:
+        source = f"sha256:{hashlib.sha256(source.encode()).hexdigest()}"
     return f"DATASET#{name}", f"SOURCE#{source}"
+
+
+_LONGEST_SOURCE = 1000
+"""Bytes; DynamoDB's sort keys have 1024 at most, and so may have the key of an uploaded object alone."""
+
+
+def dataset_replacements(name: str, shard: str = "") -> tuple[str, str]:
+    """What stands in for a dataset's snapshots whose ids begin with ``shard``; with none, the prefix of all."""
+    return f"DATASET#{name}", f"REPLACEMENTS#{shard}"
 
 
 def erasure(name: str, erasure_id: str = "") -> tuple[str, str]:
@@ -169,6 +188,29 @@ def claim(name: str) -> tuple[str, str]:
 
 
 def online(view: str, version: str, entity: tuple[object, ...]) -> str:
-    """The online row of one entity; its parts are quoted, so that no two entities share a key ("%": a missing part)."""
-    parts = ("%" if part is None else quote(str(part), safe="") for part in entity)
-    return f"{view}#{version[:16]}#" + "#".join(parts)
+    """The online row of one entity; its parts are quoted, so that no two entities share a key ("%": a missing part).
+
+    Parts that SQL holds equal make the same key: 0.0 and -0.0, 1.5 and 1.50 of a decimal, a moment in two zones. Texts
+    are equal only if they are so code point by code point, as in SQL. A long key is cut to its SHA-256.
+    """
+    key = "#".join("%" if part is None else quote(_canonical(part), safe="") for part in entity)
+    if len(key) > _LONGEST_ENTITY:
+        key = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"  # no quoted part holds a colon
+    return f"{view}#{version[:16]}#{key}"
+
+
+_LONGEST_ENTITY = 1024
+"""DynamoDB's partition keys have 2048 bytes at most."""
+
+
+def _canonical(part: object) -> str:
+    if isinstance(part, float):
+        return repr(part + 0.0)  # -0.0 + 0.0 is 0.0
+    if isinstance(part, Decimal):
+        return format(part.normalize(_EXACT), "f") if part else "0"
+    if isinstance(part, datetime):
+        return moment(part)
+    return str(part)
+
+
+_EXACT = Context(prec=80)

@@ -73,6 +73,8 @@ class Manifest(Record):
     """The dataset's other columns: a request may bring them, so that whole rows can be sent."""
     event_time: str | None = None
     """The dataset's event time column; None means that a request happens when it arrives."""
+    null: tuple[str, ...] = ("",)
+    """The texts that mean "absent" in the dataset's CSV files."""
     onnx_input: str
     onnx_output: str
     files: dict[str, str]

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from perennial.definition_files import Definitions
+from perennial.live_uploads import LiveUpload
 from perennial.records import (
     Assessment,
     AuditEntry,
     Champion,
+    Erasure,
     ModelVersion,
     Run,
     Snapshot,
@@ -36,6 +38,12 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> bytes:
         """Return an object's bytes, or raise NotFoundError."""
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``start`` on, fewer where the object ends, or raise NotFoundError."""
+
+    def size(self, key: str, version: str | None = None) -> int:
+        """Return how many bytes an object has, or raise NotFoundError."""
+
     def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object; a second write of the same key replaces it."""
 
@@ -47,6 +55,18 @@ class ObjectStore(Protocol):
 
     def exists(self, key: str) -> bool:
         """Tell whether there is such an object."""
+
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Take an object away, or one of its versions for good; nothing happens if it is not there.
+
+        Where the bucket keeps versions, an object that was taken away is still there in its versions.
+        """
+
+    def versions(self, key: str) -> list[str]:
+        """Return an object's versions, newest first, none if it never was there; ``null`` where no versions are kept.
+
+        Versions are there also when the object itself was taken away.
+        """
 
     def written_at(self, key: str, version: str | None = None) -> datetime:
         """Return when an object was written, to the second, or raise NotFoundError."""
@@ -103,24 +123,76 @@ class Catalog(Protocol):
     def release(self, name: str, owner: str) -> None:
         """Give a lock back; nothing happens if ``owner`` does not hold it."""
 
-    def publish_snapshot(self, snapshot: Snapshot) -> tuple[Snapshot, bool]:
-        """Make a snapshot visible and raise its dataset's revision, in one transaction.
+    def publish_snapshot(
+        self, snapshot: Snapshot, read: Mapping[str, Snapshot] | None = None, revision: int | None = None
+    ) -> tuple[Snapshot, bool]:
+        """Make an upload's snapshot visible and raise its dataset's revision, in one transaction.
+
+        The rules are those of `perennial.live_uploads`.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            The upload's good rows, but those forgotten.
+        read : dict of str to Snapshot
+            Originals, also this one, to what is read in their place from now on, because rows are superseded by key;
+            the original itself where that is no longer so. What is not named stays as it is.
+        revision : int or None
+            The dataset's revision from which the caller computed all this; None if it depends on no other upload.
 
         Returns
         -------
         (Snapshot, bool)
-            The published snapshot and True, or the one of the same id that is there already and False. A snapshot of
-            the same source that has other content supersedes the older one; when that one was uploaded later
-            (``uploaded_at``), it stays, and is returned with False. A superseded snapshot becomes visible
-            again (True) when its content comes in another upload: another ``source`` or ``source_version``. The same
-            content under two sources is one snapshot, visible while either has it.
+            The snapshot and True if other rows are visible now. Else False, with the snapshot of the same id
+            that is there already, or with the one of a later upload of the same source.
+
+        Raises
+        ------
+        ConflictError
+            The dataset is at another revision by now, and publishing would change something.
         """
 
     def snapshots(self, dataset: str) -> tuple[list[Snapshot], int]:
         """Return the live snapshots of a dataset, oldest event time first, and the dataset's revision."""
 
-    def publish_view(self, view: ViewVersion) -> bool:
-        """Make a view's offline table visible unless its version is there at a later revision; tell whether."""
+    def uploads(self, dataset: str) -> tuple[list[LiveUpload], int]:
+        """Return the live snapshots with their originals and latest uploads, in the same order, and the revision."""
+
+    def publish_erasure(
+        self, erasure: Erasure, originals: Mapping[str, Snapshot], read: Mapping[str, Snapshot], revision: int
+    ) -> None:
+        """Record that rows were forgotten, put others in the place of the snapshots that held them, in one transaction.
+
+        Nothing happens if the erasure is recorded already.
+
+        Parameters
+        ----------
+        originals : dict of str to Snapshot
+            Live originals to what is left of them.
+        read : dict of str to Snapshot
+            Originals, as they are left, to what is read in their place; as in `publish_snapshot`.
+        revision : int
+            The dataset's revision from which the caller computed all this; it is raised.
+
+        Raises
+        ------
+        ConflictError
+            The dataset is at another revision by now.
+        """
+
+    def erasures(self, dataset: str) -> list[Erasure]:
+        """Return what was forgotten of a dataset, in the order of the ids."""
+
+    def publish_view(self, view: ViewVersion, seen: str | None) -> bool:
+        """Make a view's offline table visible if the one that the caller saw is still there; tell whether.
+
+        Parameters
+        ----------
+        view : ViewVersion
+            The table. Its caller has made sure that no dataset's revision is behind that of the table it saw.
+        seen : str or None
+            ``manifest_key`` of the published table of this version that the caller read; None if there was none.
+        """
 
     def view(self, view: str, version: str) -> ViewVersion:
         """Return the published offline table of a view's version, or raise NotFoundError."""
@@ -186,10 +258,27 @@ class OnlineRow:
     feature_time: datetime
     """When the values became known; without a zone it is taken as UTC. What is read is in UTC."""
     values: Mapping[str, float | int | str | bool | None]
+    expires_at: datetime | None = None
+    """When the store may forget the row, at its leisure; without a zone it is taken as UTC. Not read back."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Which values of a stored view are asked for."""
+
+    view: str
+    version: str
+    entities: Sequence[tuple[Any, ...]]
+    """Each may stand here more than once."""
+    columns: Sequence[str]
 
 
 class OnlineStore(Protocol):
-    """The latest values of stored views, by entity."""
+    """The latest values of stored views, by entity.
+
+    A row's rank is ``(revision, feature_time)``, and a withdrawal ranks above all rows of its revision. Whatever the
+    order in which writers come, what ranks highest stands in the end.
+    """
 
     def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
         """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many.
@@ -198,10 +287,18 @@ class OnlineStore(Protocol):
         time is earlier, as when a corrected file has taken the latest rows back.
         """
 
-    def read(
-        self, view: str, version: str, entities: Sequence[tuple[Any, ...]], columns: Sequence[str]
-    ) -> dict[tuple[Any, ...], OnlineRow]:
-        """Return the rows of those entities that exist, with the named columns only; one round trip per 100."""
+    def withdraw(self, view: str, version: str, entities: Iterable[tuple[Any, ...]], revision: int) -> int:
+        """Take away the rows of entities that a revision no longer has; return how many were there.
+
+        A row of a later revision stays. A writer of this revision or an earlier one who comes late brings none back.
+        """
+
+    def read_many(self, lookups: Sequence[Lookup]) -> list[dict[tuple[Any, ...], OnlineRow]]:
+        """Return, for each lookup, the rows of those entities that exist, with the named columns only.
+
+        All lookups together take one round trip per 100 distinct rows. What the service leaves unanswered is asked
+        for again and never taken for missing; TransientError if it stays so.
+        """
 
 
 @dataclass(frozen=True)

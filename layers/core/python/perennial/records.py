@@ -86,10 +86,13 @@ class Part(Record):
     min_event_time: datetime | None = None
     """Of a view's part: of its feature times."""
     max_event_time: datetime | None = None
+    chunks: tuple[str, ...] = ()
+    """Digests of the footer and of each column chunk (`perennial.data.parquet_chunks`): what is read by ranges is
+    checked against them. Empty for a small part, which is read whole."""
 
 
 class SnapshotManifest(Record):
-    """What a snapshot consists of (``snapshots/<dataset>/<id>/manifest.json``)."""
+    """What a snapshot consists of (``snapshots/<dataset>/<id>/<sha256>.json``)."""
 
     format: int = 1
     snapshot_id: str
@@ -109,6 +112,11 @@ class SnapshotManifest(Record):
     rejected: int
     months: dict[str, int]
     """Rows by the month of their event time, such as ``2019-01``."""
+    key_ranges: dict[str, tuple[int, int] | tuple[str, str]] = Field(default_factory=dict)
+    """Key column to its smallest and largest value (of times: microseconds or days since 1970), where that is known.
+
+    Snapshots whose ranges do not meet share no key.
+    """
     parts: tuple[Part, ...]
     """In the order of the file's rows."""
 
@@ -159,7 +167,8 @@ class ViewPart(Part):
     """The part of a stored view for one bucket of entities and one stretch of feature time."""
 
     period: str
-    """Month of the feature times, such as ``2019-01``; ``all`` for a view without a window."""
+    """Month of the feature times, such as ``2019-01``; ``2019-02..`` for all that comes from that month on, behind the
+    last month that has rows; ``all`` for a view without a window."""
     bucket: int
     """Which of the version's buckets of entities."""
     inputs: str
@@ -180,6 +189,10 @@ class ViewManifest(Record):
     """Dataset to the snapshots that were read."""
     parts: tuple[ViewPart, ...]
     """By period and bucket."""
+    cells: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Snapshot to month to the buckets that its rows fall in, as bits of a hexadecimal number; with one bucket none."""
+    hashing: str = ""
+    """What tells apart engines that spread entities differently; empty with one bucket."""
 
 
 class ViewVersion(Record):
@@ -197,6 +210,11 @@ class ViewVersion(Record):
     rows: int
     snapshots: tuple[str, ...]
     """Of all datasets that were read."""
+    pending: tuple[str, ...] = ()
+    """Manifests of earlier tables of which the online store may still hold rows (an empty text: it may hold none at
+    all yet); nothing when it holds the rows of this one."""
+    checked_rows: int = 0
+    """How many rows its dataset had when the view was last tried for leaks."""
     created_at: Moment
 
 
@@ -207,11 +225,16 @@ class Erasure(Record):
     dataset: str
     columns: tuple[str, ...]
     """The columns by whose values the rows were named."""
+    types: tuple[str, ...]
+    """The engine's types of these columns."""
     subject_sha256: str
-    """SHA-256 of the salt and the values: what was asked for can be recognised, not read."""
+    """SHA-256 of the salt and the values: what was asked for can be recognised, not read.
+
+    Values that can be guessed, such as small numbers, can be found by trying: the catalog is no public place.
+    """
     salt: str
     rows: dict[str, int]
-    """What rows were taken from: ``snapshots``, ``quarantine``, ``views``, ``online``."""
+    """How many rows were found, and taken out: of live ``snapshots``, and of ``quarantine``."""
     snapshots: dict[str, str]
     """Snapshot to the one that took its place."""
     uploads: tuple[str, ...]

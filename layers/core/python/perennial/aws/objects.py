@@ -36,6 +36,28 @@ class S3ObjectStore:
         with translated(self._uri(key)):
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``start`` on, fewer where the object ends, or raise NotFoundError."""
+        if length <= 0:
+            return b""
+        with translated(self._uri(key)):
+            try:
+                found = self._client.get_object(
+                    Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + length - 1}"
+                )
+                # Here, as a connection that breaks meanwhile is to be translated too.
+                return found["Body"].read()
+            except ClientError as error:
+                if code_of(error) in ("416", "InvalidRange"):
+                    return b""
+                raise
+
+    def size(self, key: str, version: str | None = None) -> int:
+        """Return how many bytes an object has, or raise NotFoundError."""
+        which: dict[str, Any] = {} if version is None else {"VersionId": version}
+        with translated(self._uri(key) + (f" in version {version}" if version else "")):
+            return self._client.head_object(Bucket=self.bucket, Key=key, **which)["ContentLength"]
+
     def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object; a second write of the same key replaces it."""
         with translated(self._uri(key)):
@@ -62,6 +84,23 @@ class S3ObjectStore:
                     return False
                 raise
             return True
+
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Take an object away, or one of its versions for good; nothing happens if it is not there."""
+        which: dict[str, Any] = {} if version is None else {"VersionId": version}
+        with translated(self._uri(key)):
+            self._client.delete_object(Bucket=self.bucket, Key=key, **which)
+
+    def versions(self, key: str) -> list[str]:
+        """Return an object's versions, newest first; ``null`` where the bucket keeps none."""
+        with translated(self._uri(key)):
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
+            found = []
+            for page in pages:
+                found += [entry["VersionId"] for entry in page.get("Versions", []) if entry["Key"] == key]
+                if any(entry["Key"] != key for entry in page.get("Versions", [])):
+                    break  # keys come in their order: what follows only begins like this one
+            return found
 
     def written_at(self, key: str, version: str | None = None) -> datetime:
         """Return when an object was written, to the second, or raise NotFoundError."""

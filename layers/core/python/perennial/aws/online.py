@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +16,23 @@ from botocore.exceptions import ClientError
 from perennial import keys
 from perennial.aws.errors import attempts, refused, translated
 from perennial.errors import DataError
-from perennial.ports import OnlineRow
+from perennial.ports import Lookup, OnlineRow
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 BATCH = 100
 """Items that one BatchGetItem may ask for."""
+READERS = 8
+"""Batches that are read at a time."""
 WRITERS = 16
 """Threads that write at a time; the client's pool should hold as many connections."""
+WITHDRAWN = "withdrawn"
+"""What stands in the place of the feature time of a row that was withdrawn: it sorts after every time."""
+WITHDRAWN_SECONDS = 7 * 24 * 3600
+"""How long a withdrawn row's place is kept, in seconds: longer than any run that may still write to it."""
+_LONGEST_EXPRESSION = 4096
+"""DynamoDB's limit, in bytes."""
 _LATER = "attribute_not_exists(pk) OR revision < :revision OR (revision = :revision AND feature_time < :feature_time)"
 
 
@@ -33,17 +43,26 @@ class DynamoOnlineStore:
     38 decimal digits between 1E-130 and 9.99E+125 and neither NaN nor infinity, whereas the shortest decimal
     text of a float64 gives every bit back. An attribute per column is what lets a read ask for some of them.
 
+    An item that is taken away is not deleted, as it would take its revision with it, and a writer of an older revision
+    who comes late would bring its row back. An item without values, ranking above all rows of its revision, stands
+    in its place until it expires.
+
     Parameters
     ----------
     client : DynamoDBClient
         The DynamoDB client.
     table : str
-        Name of the table: string key ``pk``.
+        Name of the table: string key ``pk``, time to live ``expires_at``.
+    now : callable
+        Returns the time in seconds since 1970.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, now: Callable[[], float] = time.time) -> None:
         self._client = client
         self._table = table
+        self._now = now
+        # botocore walks through an answer value by value, in Python: 80 % of the time that reading many values takes.
+        client.meta.events.register("before-parse.dynamodb.BatchGetItem", _take_as_it_is, unique_id="perennial-online")
 
     def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
         """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many.
@@ -54,27 +73,43 @@ class DynamoOnlineStore:
             A value is not a number, text, boolean or None.
         """
         items = (_item(view, version, row, revision) for row in rows)
-        written = 0
+        return sum(before is not None for before in self._replace_all(items))
+
+    def withdraw(self, view: str, version: str, entities: Iterable[tuple[Any, ...]], revision: int) -> int:
+        """Take away the rows of entities that a revision no longer has; return how many were there."""
+        expires = {"expires_at": {"N": str(int(self._now()) + WITHDRAWN_SECONDS)}}
+        items = ({**_place(view, version, entity, revision, WITHDRAWN), **expires} for entity in entities)
+        return sum(1 for before in self._replace_all(items) if before and not _is_withdrawn(before))
+
+    def read_many(self, lookups: Sequence[Lookup]) -> list[dict[tuple[Any, ...], OnlineRow]]:
+        """Return, for each lookup, the rows of those entities that exist, with the named columns only."""
+        wanted = [[keys.online(each.view, each.version, entity) for entity in each.entities] for each in lookups]
+        columns: dict[str, dict[str, None]] = {}
+        for lookup, places in zip(lookups, wanted, strict=True):
+            for place in places:
+                columns.setdefault(place, {}).update(dict.fromkeys(lookup.columns))
+        found: dict[str, Mapping[str, Any]] = {}
+        batches = list(_batches(iter(columns), BATCH))
+        requests = [(batch, list(dict.fromkeys(name for key in batch for name in columns[key]))) for batch in batches]
+        if len(requests) > 1:
+            with ThreadPoolExecutor(min(len(requests), READERS)) as threads:
+                for answer in threads.map(lambda request: list(self._get(*request)), requests):
+                    found.update(answer)
+        else:
+            for request in requests:
+                found.update(self._get(*request))
+        return [_rows(lookup, places, found) for lookup, places in zip(lookups, wanted, strict=True)]
+
+    def _replace_all(self, items: Iterable[dict[str, Any]]) -> Iterator[Mapping[str, Any] | None]:
+        """Put items where they rank higher; yield for each what stood there, None if it was refused."""
         with ThreadPoolExecutor(WRITERS) as threads:
-            for batch in _batches(items, WRITERS * 16):
-                written += sum(threads.map(self._write_if_later, batch))
-        return written
+            for batch in _batches(iter(items), WRITERS * 16):
+                yield from threads.map(self._replace, batch)
 
-    def read(
-        self, view: str, version: str, entities: Sequence[tuple[Any, ...]], columns: Sequence[str]
-    ) -> dict[tuple[Any, ...], OnlineRow]:
-        """Return the rows of those entities that exist, with the named columns only; one round trip per 100."""
-        wanted = {keys.online(view, version, entity): entity for entity in entities}
-        found: dict[str, dict[str, Any]] = {}
-        for batch in _batches(iter(wanted), BATCH):
-            found.update(self._get(batch, columns))
-        rows = ((entity, found.get(keys.online(view, version, entity))) for entity in entities)
-        return {entity: _row(entity, item, columns) for entity, item in rows if item is not None}
-
-    def _write_if_later(self, item: dict[str, Any]) -> bool:
+    def _replace(self, item: dict[str, Any]) -> Mapping[str, Any] | None:
         with translated(f"{self._table} {item['pk']['S']}"):
             try:
-                self._client.put_item(
+                answer = self._client.put_item(
                     TableName=self._table,
                     Item=item,
                     ConditionExpression=_LATER,
@@ -82,52 +117,89 @@ class DynamoOnlineStore:
                         ":feature_time": item["feature_time"],
                         ":revision": item["revision"],
                     },
+                    ReturnValues="ALL_OLD" if item["feature_time"]["S"] == WITHDRAWN else "NONE",
                 )
             except ClientError as error:
                 if refused(error):
-                    return False
+                    return None
                 raise
-        return True
+        return answer.get("Attributes", {})
 
-    def _get(self, batch: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        names = {f"#c{number}": f"v.{column}" for number, column in enumerate(columns)}
-        asked: dict[str, Any] = {
-            "Keys": [{"pk": {"S": key}} for key in batch],
-            "ProjectionExpression": ", ".join(["pk", "feature_time", *names]),
-            **({"ExpressionAttributeNames": names} if names else {}),
-        }
+    def _get(self, batch: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        names = {f"#{number:x}": f"v.{column}" for number, column in enumerate(columns)}
+        projection = ", ".join(["pk", "feature_time", *names])
+        asked: dict[str, Any] = {"Keys": [{"pk": {"S": key}} for key in batch]}
+        if len(projection) <= _LONGEST_EXPRESSION:  # beyond some 700 columns, whole items are read
+            asked["ProjectionExpression"] = projection
+            asked |= {"ExpressionAttributeNames": names} if names else {}
         unprocessed: Mapping[str, Any] = {self._table: asked}
-        # What DynamoDB leaves unprocessed is not missing: it is asked for again until it has been answered.
-        for _ in attempts(f"{self._table} {batch[0]}", most=10):
-            with translated(f"{self._table} {batch[0]}"):
+        what = f"{self._table} {batch[0]}"
+        tries = attempts(what, most=10)
+        # What DynamoDB leaves unprocessed (it is busy, or 16 MB are full) is not missing: it is asked for again until
+        # it has been answered, in ten attempts from the last that brought something.
+        while unprocessed:
+            next(tries)
+            with translated(what):
                 answer = self._client.batch_get_item(RequestItems=dict(unprocessed))
-            for item in answer["Responses"].get(self._table, []):
-                yield str(item["pk"]["S"]), item
+            items = answer["Responses"].get(self._table, [])
+            yield from ((str(item["pk"]["S"]), item) for item in items)
             unprocessed = answer.get("UnprocessedKeys") or {}
-            if not unprocessed:
-                return
+            tries = attempts(what, most=10) if items else tries
+
+
+def _take_as_it_is(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Put DynamoDB's JSON in the place of what botocore would make of it: the same but for binary values and sets."""
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        content = json.loads(response_dict["body"])
+    except ValueError:
+        return  # a broken answer is botocore's to find and to ask for again
+    customized_response_dict.update(content)
+    response_dict["body"] = b"{}"
+
+
+def _place(view: str, version: str, entity: tuple[Any, ...], revision: int, feature_time: str) -> dict[str, Any]:
+    return {
+        "pk": {"S": keys.online(view, version, entity)},
+        "feature_time": {"S": feature_time},
+        "revision": {"N": str(revision)},
+    }
 
 
 def _item(view: str, version: str, row: OnlineRow, revision: int) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+    item = _place(view, version, row.entity, revision, keys.moment(row.feature_time))
+    if row.expires_at is not None:
+        expires = row.expires_at if row.expires_at.tzinfo else row.expires_at.replace(tzinfo=UTC)
+        item["expires_at"] = {"N": str(math.ceil(expires.timestamp()))}
     for column, value in row.values.items():
         if not isinstance(value, float | int | str | None):
             raise DataError(
                 f"view {view}: column {column} of entity {row.entity} holds a {type(value).__name__}; "
                 "cast it to a number, text or boolean in the SELECT"
             )
-        values[f"v.{column}"] = {"S": json.dumps(value)}
-    return {
-        "pk": {"S": keys.online(view, version, row.entity)},
-        "feature_time": {"S": keys.moment(row.feature_time)},
-        "revision": {"N": str(revision)},
-        **values,
-    }
+        item[f"v.{column}"] = {"S": json.dumps(value)}
+    return item
 
 
-def _row(entity: tuple[Any, ...], item: Mapping[str, Any], columns: Sequence[str]) -> OnlineRow:
-    values = {column: json.loads(item[f"v.{column}"]["S"]) for column in columns if f"v.{column}" in item}
-    return OnlineRow(entity, datetime.fromisoformat(item["feature_time"]["S"]), values)
+def _is_withdrawn(item: Mapping[str, Any]) -> bool:
+    return bool(item["feature_time"]["S"] == WITHDRAWN)
+
+
+def _rows(
+    lookup: Lookup, places: Sequence[str], found: Mapping[str, Mapping[str, Any]]
+) -> dict[tuple[Any, ...], OnlineRow]:
+    attributes = [(column, f"v.{column}") for column in lookup.columns]
+    rows: dict[tuple[Any, ...], OnlineRow] = {}
+    for entity, place in zip(lookup.entities, places, strict=True):
+        item = found.get(place)
+        if item is None or _is_withdrawn(item) or entity in rows:
+            continue
+        texts = {column: item[attribute]["S"] for column, attribute in attributes if attribute in item}
+        # One list of texts is read several times as fast as each text for itself.
+        values = dict(zip(texts, json.loads(f"[{','.join(texts.values())}]"), strict=True))
+        rows[entity] = OnlineRow(entity, datetime.fromisoformat(item["feature_time"]["S"]), values)
+    return rows
 
 
 def _batches(entries: Iterator[Any], size: int) -> Iterator[list[Any]]:

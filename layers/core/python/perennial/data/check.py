@@ -11,9 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.column_sql import SQL_TYPES, faults, raw, table_columns, typed
+from perennial.data.column_sql import SQL_TYPES, faults, raw, sql_type, table_columns, typed
 from perennial.data.engine import connect, identifier, literal
-from perennial.data.syntax import parse, require_row_by_row, require_steady
+from perennial.data.syntax import parse, require_row_by_row, require_steady, tables_read
+from perennial.data.view_parts import table_select
 from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
 from perennial.errors import DefinitionError
@@ -37,12 +38,11 @@ def check_definitions(definitions: Definitions) -> None:
     with tempfile.TemporaryDirectory() as folder, connect(Path(folder)) as connection:
         for dataset in definitions.datasets.values():
             _check_dataset(connection, dataset)
-        outputs = {
-            view.name: _check_view(connection, view, definitions.dataset(view.dataset))
-            for view in definitions.views.values()
-        }
+        outputs: dict[str, dict[str, str]] = {}
+        for view in definitions.views.values():
+            _check_views(connection, definitions, view, outputs)
         for model in definitions.models.values():
-            _check_model(connection, model, definitions.dataset(model.dataset), outputs)
+            _check_model(connection, model, definitions, outputs)
 
 
 def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
@@ -94,6 +94,21 @@ def _check_expression(
         raise DefinitionError(f"{place}: must be a number, but gives {found}; cast it to DOUBLE")
 
 
+def _check_views(
+    connection: duckdb.DuckDBPyConnection,
+    definitions: Definitions,
+    view: FeatureView,
+    outputs: dict[str, dict[str, str]],
+) -> None:
+    """Check a view after those that it reads; remember the types of its columns by name."""
+    if view.name in outputs:
+        return
+    for read in definitions.reads(view.name)[1]:
+        _check_views(connection, definitions, read, outputs)
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {identifier(read.name)} AS {table_select(read)} LIMIT 0")
+    outputs[view.name] = _check_view(connection, view, definitions.dataset(view.dataset))
+
+
 def _check_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, dataset: Dataset) -> dict[str, str]:
     """Check a view; return the types of its columns by name."""
     place = f"features/{view.name}.sql"
@@ -101,7 +116,11 @@ def _check_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, datase
     require_steady(node, place)
     if view.kind == "request":
         require_row_by_row(node, dataset.name, place)
-    columns = _bind(connection, view.sql, place, dataset)
+    columns = _bind(connection, view.sql, place, dataset, view.reads)
+    known = {dataset.name.lower(), *map(str.lower, view.reads)}
+    for name in tables_read(node):
+        if name not in known:
+            raise DefinitionError(f"{place}: reads the table {name}; say so with `-- reads: {name}` in its header")
     twice = [name for name, count in Counter(name.lower() for name, _ in columns).items() if count > 1]
     if twice:
         raise DefinitionError(f"{place}: gives two columns named {twice[0]!r}; name one of them otherwise with AS")
@@ -118,7 +137,7 @@ def _check_keys(view: FeatureView, dataset: Dataset, types: dict[str, str], plac
         if column not in dataset.columns:
             place_of = f"datasets/{dataset.name}.toml"
             raise DefinitionError(f"{place}: entity: {place_of} has no column {_missing(column, dataset.columns)}")
-        expected = SQL_TYPES[dataset.columns[column].type]
+        expected = sql_type(dataset.columns[column])
         if types[column] != expected:
             raise DefinitionError(
                 f"{place}: entity: {column} is {types[column]} in the view, but {expected} in the dataset; "
@@ -134,13 +153,21 @@ def _check_keys(view: FeatureView, dataset: Dataset, types: dict[str, str], plac
 
 
 def _check_model(
-    connection: duckdb.DuckDBPyConnection, model: Model, dataset: Dataset, outputs: dict[str, dict[str, str]]
+    connection: duckdb.DuckDBPyConnection, model: Model, definitions: Definitions, outputs: dict[str, dict[str, str]]
 ) -> None:
     place = f"models/{model.name}.toml"
+    dataset = definitions.dataset(model.dataset)
     _check_expression(connection, model.filter, dataset, f"{place}: filter", "BOOLEAN")
     _check_expression(connection, model.target, dataset, f"{place}: target", "NUMBER")
     for view, columns in model.features.items():
         where = f"{place}: features.{view}"
+        for entity in definitions.view(view).entity:
+            kind, own = outputs[view][entity], sql_type(dataset.columns[entity])
+            if kind != own:
+                raise DefinitionError(
+                    f"{where}: the view is kept by {entity} of type {kind}, but {entity} of dataset {dataset.name} is "
+                    f"{own}; give both the same type"
+                )
         if not columns or len(set(columns)) < len(columns):
             raise DefinitionError(f"{where}: lists {'a column twice' if columns else 'no column'}; name each once")
         for column in columns:
@@ -153,24 +180,30 @@ def _check_model(
                 )
 
 
-def _bind(connection: duckdb.DuckDBPyConnection, sql: str, place: str, dataset: Dataset) -> Sequence[tuple[str, str]]:
+def _bind(
+    connection: duckdb.DuckDBPyConnection, sql: str, place: str, dataset: Dataset, reads: Sequence[str] = ()
+) -> Sequence[tuple[str, str]]:
     """Return (name, type) of each column that a SELECT over empty tables gives."""
     try:
         names = [column[0] for column in connection.execute(sql).description]
         types = [row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM ({sql}\n)").fetchall()]
     except duckdb.PermissionException as error:
-        raise DefinitionError(f"{place}: reads a file; the SELECT may read the table {dataset.name} only") from error
+        raise DefinitionError(f"{place}: reads a file; the SELECT may read {_tables(dataset, reads)} only") from error
     except duckdb.Error as error:
-        raise DefinitionError(f"{place}: {_sentence(str(error), dataset)}") from error
+        raise DefinitionError(f"{place}: {_sentence(str(error), dataset, reads)}") from error
     return list(zip(names, types, strict=True))
 
 
-def _sentence(message: str, dataset: Dataset) -> str:
+def _tables(dataset: Dataset, reads: Sequence[str]) -> str:
+    return f"the tables {', '.join((dataset.name, *reads))}" if reads else f"the table {dataset.name}"
+
+
+def _sentence(message: str, dataset: Dataset, reads: Sequence[str]) -> str:
     """Turn the engine's message into a sentence that names what is known."""
-    if match := _UNKNOWN_COLUMN.search(message):
+    if (match := _UNKNOWN_COLUMN.search(message)) and not reads:
         return f"dataset {dataset.name} has no column {_missing(match[1] or match[2], dataset.columns)}"
     if match := _UNKNOWN_TABLE.search(message):
-        return f"there is no table {match[1]}; the SELECT may read the table {dataset.name} only"
+        return f"there is no table {match[1]}; the SELECT may read {_tables(dataset, reads)} only"
     first = message.splitlines()[0].partition(": ")[2] or message.splitlines()[0]
     return first[0].lower() + first[1:]
 

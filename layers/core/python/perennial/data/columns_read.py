@@ -23,8 +23,13 @@ def columns_read(view: FeatureView, columns: Collection[str]) -> tuple[str, ...]
     DefinitionError
         The SQL is not one SELECT that DuckDB can parse.
     """
+    return columns_named(view.sql, f"features/{view.name}.sql", columns)
+
+
+def columns_named(sql: str, place: str, columns: Collection[str]) -> tuple[str, ...]:
+    """Return the columns, in their order, that a SELECT names anywhere; ``*`` names all. Errors as `columns_read`."""
     # SQL names columns in any letter case.
-    named = {name.lower() for name in _names(parse(view.sql, f"features/{view.name}.sql"))}
+    named = {name.lower() for name in _names(parse(sql, place))}
     return tuple(column for column in columns if "*" in named or column.lower() in named)
 
 

@@ -1,4 +1,4 @@
-"""Cutting a CSV file into records, each with its line number, so that one broken row never costs another.
+"""Cutting CSV text into records, each with its line number, so that one broken row never costs another.
 
 DuckDB's CSV reader guesses line ends from the file's beginning, gives up on a file that mixes them (a last
 line without the CR that all others have is enough), and loses count of lines after a broken quote. So records
@@ -7,42 +7,15 @@ are cut here, by RFC 4180 with any of LF, CRLF and CR as line end, and DuckDB is
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import methodcaller
-from typing import Protocol
 
-from perennial.errors import DataError
+from perennial.data.sources import MAX_RAW, MAX_RECORD, BadRecord
 
-BLOCK = 32 << 20
-"""Bytes that are cut at a time."""
-MAX_RECORD = 1 << 20
-"""Bytes beyond which a record is refused."""
 MAX_LINES = 1000
 """Lines beyond which a quoted field counts as never closed."""
-MAX_RAW = 10_000
-"""Characters of a bad record that the quarantine keeps."""
-
-
-class Readable(Protocol):
-    """A stream of bytes."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes; none at the end."""
-
-
-@dataclass(frozen=True)
-class BadRecord:
-    """A row that goes to quarantine."""
-
-    line: int
-    """1-based line of the file on which the row begins; the header is line 1."""
-    column: str | None
-    value: str | None
-    rule: str
-    reason: str
-    raw: str
 
 
 @dataclass
@@ -54,8 +27,6 @@ class Block:
     lines: Sequence[int] = ()
     """The line on which each record begins."""
     bad: list[BadRecord] = field(default_factory=list)
-    multiline: bool = False
-    """Whether a record spans lines."""
 
 
 class Dialect:
@@ -112,80 +83,47 @@ def decode(raw: bytes) -> str:
     return raw[: 4 * MAX_RAW].decode("utf-8", "backslashreplace")[:MAX_RAW]
 
 
-def read_blocks(
-    stream: Readable, dialect: Dialect, width: int, start: bytes = b"", line: int = 2, size: int = BLOCK
-) -> Iterator[Block]:
-    """Cut a stream into records.
+def cut(text: bytes, dialect: Dialect, width: int, line: int, final: bool) -> tuple[Block, int, int]:
+    """Cut text into records.
 
     Parameters
     ----------
-    stream : Readable
-        The file after ``start``.
+    text : bytes
+        Whole lines, from the beginning of a record on.
     dialect : Dialect
         The delimiter's patterns.
     width : int
         Number of fields in the header.
-    start : bytes
-        What was read already, from behind the header.
     line : int
-        The line on which ``start`` begins.
-    size : int
-        Bytes to read at a time.
+        The line on which the text begins.
+    final : bool
+        Whether nothing follows in the file.
 
-    Raises
-    ------
-    DataError
-        There is no line end in a stretch of ``BLOCK`` bytes.
+    Returns
+    -------
+    tuple
+        The records, how many bytes they took and the line behind them. A record that may go on behind the text is left.
     """
-    text = start
-    while True:
-        chunk = stream.read(size)
-        text += chunk
-        # A CR that ends the stretch may be half of a CRLF: it waits for the next chunk.
-        end = max(text.rfind(b"\n"), text.rfind(b"\r", 0, -1)) + 1 if chunk else len(text)
-        if end == 0 and len(text) > BLOCK:
-            raise DataError(f"line {line}: there is no line end in {BLOCK >> 20} MiB; is this file CSV?")
-        block, used, line = _cut(text[:end], dialect, width, line, final=not chunk)
-        text = text[used:]
-        if block.records or block.bad:
-            yield block
-        if not chunk:
-            return
-
-
-def _cut(text: bytes, dialect: Dialect, width: int, line: int, final: bool) -> tuple[Block, int, int]:
-    """Return the records of whole lines, how many bytes they took, and the line behind them."""
-    if b'"' not in text and b"\0" not in text and _is_utf8(text):
-        lines = text.splitlines()
-        counts = list(map(methodcaller("count", dialect.delimiter), lines))
-        if counts.count(width - 1) == len(lines) and max(map(len, lines), default=0) <= MAX_RECORD:
-            return Block(lines, range(line, line + len(lines))), len(text), line + len(lines)
-    return _cut_with_care(text, dialect, width, line, final)
-
-
-def _cut_with_care(text: bytes, dialect: Dialect, width: int, line: int, final: bool) -> tuple[Block, int, int]:
     lines = text.splitlines(keepends=True)
     records: list[bytes] = []
     numbers: list[int] = []
     bad: list[BadRecord] = []
     at = used = 0
-    multiline = False
     while at < len(lines):
         span = _span(lines, at, dialect, final)
         if span == 0:
             break
-        raw = b"".join(lines[at : at + span])
+        raw = lines[at] if span == 1 else b"".join(lines[at : at + span])
         record = _without_line_end(raw)
         fault = _fault(record, dialect, width)
         if fault is None:
             records.append(record)
             numbers.append(line + at)
-            multiline = multiline or span > 1
         else:
             bad.append(BadRecord(line + at, None, None, *fault, decode(record)))
         at += span
         used += len(raw)
-    return Block(records, numbers, bad, multiline), used, line + at
+    return Block(records, numbers, bad), used, line + at
 
 
 def _span(lines: Sequence[bytes], at: int, dialect: Dialect, final: bool) -> int:
@@ -209,7 +147,7 @@ def _fault(record: bytes, dialect: Dialect, width: int) -> tuple[str, str] | Non
     """Return (rule, reason) of what is wrong with a record's form, or None."""
     if len(record) > MAX_RECORD:
         return "too_long", f"the row is longer than {MAX_RECORD >> 20} MiB"
-    if not _is_utf8(record):
+    if not is_utf8(record):
         return "not_utf8", "the row is not UTF-8 text; save the file as UTF-8"
     if b"\0" in record:
         return "nul_byte", "the row holds a NUL byte"
@@ -231,11 +169,16 @@ def _without_line_end(text: bytes) -> bytes:
     return text[:-1] if text.endswith((b"\n", b"\r")) else text
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Tell whether text is UTF-8."""
     if text.isascii():
         return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        text.decode("utf-8")
+        # Bit by bit, as the whole of it as text may take four times the memory.
+        for start in range(0, len(text), MAX_RECORD):
+            decoder.decode(text[start : start + MAX_RECORD])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True

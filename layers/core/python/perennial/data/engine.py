@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ from perennial.errors import DataError
 ROW_GROUP = 122_880
 """Rows per Parquet row group: fixed, so that the same rows always make the same bytes."""
 
+PART_FORMAT = (
+    "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+    f"DICTIONARY_SIZE_LIMIT 1000, WRITE_BLOOM_FILTER false, ROW_GROUP_SIZE {ROW_GROUP}"
+)
+"""Options of COPY for parts of snapshots: half the time of the engine's own choice, and smaller files."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -24,6 +31,23 @@ class Resources:
     """DuckDB's memory limit; what does not fit is spilled into the work directory."""
     threads: int | None = None
     """How many threads; None means one per available core."""
+
+_UNITS = {"B": 1, **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", start=1)}}
+_UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", start=1)}
+
+
+def share_of(memory: str, workers: int) -> str:
+    """Return a memory limit's share for one of several connections.
+
+    Parameters
+    ----------
+    memory : str
+        Such as ``1GB`` or ``512MiB``.
+    workers : int
+        How many connections there are.
+    """
+    number, unit = re.findall(r"[\d.]+|[A-Za-z]+", memory)
+    return f"{int(float(number) * _UNITS[unit.upper()]) // workers}B"
 
 
 DEFAULTS = Resources()
@@ -114,9 +138,23 @@ def write_table(
         Quoted name of a column to leave out.
     """
     columns = "*" if without is None else f"* EXCLUDE ({without})"
+    return write_query(connection, f"SELECT {columns} FROM {identifier(table)} WHERE {where} ORDER BY rowid", path)
+
+
+def write_query(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write what a SELECT gives as zstd Parquet, without holding it in memory; return how many rows it gave.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the SELECT runs.
+    query : str
+        With an ORDER BY that leaves no choice, so that the same rows make the same bytes.
+    path : Path
+        The file to write.
+    """
     row = connection.execute(
-        f"COPY (SELECT {columns} FROM {identifier(table)} WHERE {where} ORDER BY rowid) TO {literal(str(path))} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+        f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
     ).fetchone()
     return int(row[0]) if row else 0
 

@@ -107,6 +107,13 @@ def require_steady(node: Tree, place: str) -> None:
             raise DefinitionError(f"{place}: {name} gives another value each time; use the row's own columns")
 
 
+def tables_read(node: Tree) -> list[str]:
+    """Return the names, in lower case, of the tables that a SELECT reads, without those that it makes itself."""
+    made = {entry["key"].lower() for branch in walk(node) for entry in branch.get("cte_map", {}).get("map", ())}
+    names = [branch["table_name"].lower() for branch in walk(node) if branch.get("type") == "BASE_TABLE"]
+    return [name for name in dict.fromkeys(names) if name not in made]
+
+
 def walk(tree: Any) -> Iterator[Tree]:
     """Yield every node below and including a tree."""
     if isinstance(tree, dict):

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from perennial.errors import ConflictError, DataError, NotFoundError
+from perennial.live_uploads import DatasetState, LiveUpload, moved_on
 from perennial.ports import RECORD_BYTES
 from perennial.records import (
     Assessment,
     AuditEntry,
     Champion,
+    Erasure,
     ModelVersion,
     Record,
     Run,
@@ -114,43 +116,69 @@ class FakeDatasets(FakeRuns):
 
     def __init__(self) -> None:
         super().__init__()
-        self._snapshots: dict[tuple[str, str], Snapshot] = {}
-        self._sources: dict[tuple[str, str], str] = {}
-        self._uploaded: dict[tuple[str, str], datetime | None] = {}
-        self._revisions: dict[str, int] = {}
+        self._datasets: dict[str, DatasetState] = {}
+        self._snapshots: dict[str, dict[str, Snapshot]] = {}
+        self._erasures: dict[str, dict[str, Erasure]] = {}
         self._views: dict[tuple[str, str], ViewVersion] = {}
 
-    def publish_snapshot(self, snapshot: Snapshot) -> tuple[Snapshot, bool]:
-        """Make a snapshot visible and raise its dataset's revision, in one transaction."""
+    def publish_snapshot(
+        self, snapshot: Snapshot, read: Mapping[str, Snapshot] | None = None, revision: int | None = None
+    ) -> tuple[Snapshot, bool]:
+        """Make an upload's snapshot visible and raise its dataset's revision, in one transaction."""
+        read = read or {}
         with self._lock:
-            dataset, snapshot_id = snapshot.dataset, snapshot.snapshot_id
-            known = self._snapshots.get((dataset, snapshot_id))
-            pointed = self._sources.get((dataset, snapshot.source))
-            if known is not None and (pointed == snapshot_id or known.upload() == snapshot.upload()):
-                return known, False
-            latest = self._uploaded.get((dataset, snapshot.source))
-            if pointed and latest and snapshot.uploaded_at and snapshot.uploaded_at < latest:
-                return self._snapshots[dataset, pointed], False
-            self._uploaded[dataset, snapshot.source] = snapshot.uploaded_at
-            if known is not None and pointed is None and snapshot_id in self._live(dataset):
-                self._sources[dataset, snapshot.source] = snapshot_id
-                return known, False
-            self._snapshots[dataset, snapshot_id] = _kept(snapshot)
-            self._sources[dataset, snapshot.source] = snapshot_id
-            self._revisions[dataset] = self._revisions.get(dataset, 0) + 1
-            return snapshot, True
+            state = self._datasets.get(snapshot.dataset, DatasetState())
+            records = self._snapshots.setdefault(snapshot.dataset, {})
+            after = state.publish(snapshot, records.get(snapshot.snapshot_id), read)
+            changed = after.revision != state.revision
+            if after != state:
+                if revision not in (None, state.revision):
+                    raise ConflictError(moved_on(snapshot.dataset, revision, state.revision))
+                if changed:
+                    records[snapshot.snapshot_id] = _kept(snapshot)
+                    for other in read.values():
+                        records.setdefault(other.snapshot_id, _kept(other))
+                self._datasets[snapshot.dataset] = after
+            return (snapshot, True) if changed else (records[after.stands(snapshot)], False)
 
     def snapshots(self, dataset: str) -> tuple[list[Snapshot], int]:
         """Return the live snapshots of a dataset, oldest event time first, and the dataset's revision."""
-        with self._lock:
-            live = [self._snapshots[dataset, snapshot_id] for snapshot_id in self._live(dataset)]
-            return sorted(live, key=Snapshot.order), self._revisions.get(dataset, 0)
+        uploads, revision = self.uploads(dataset)
+        return [upload.snapshot for upload in uploads], revision
 
-    def publish_view(self, view: ViewVersion) -> bool:
-        """Make a view's offline table visible unless a later revision is there; tell whether."""
+    def uploads(self, dataset: str) -> tuple[list[LiveUpload], int]:
+        """Return the live snapshots with their originals and latest uploads, and the dataset's revision."""
+        with self._lock:
+            state = self._datasets.get(dataset, DatasetState())
+            return state.uploads(self._snapshots.get(dataset, {})), state.revision
+
+    def publish_erasure(
+        self, erasure: Erasure, originals: Mapping[str, Snapshot], read: Mapping[str, Snapshot], revision: int
+    ) -> None:
+        """Record that rows were forgotten, and put others in the place of the snapshots that held them."""
+        with self._lock:
+            erasures = self._erasures.setdefault(erasure.dataset, {})
+            if erasure.erasure_id in erasures:
+                return
+            state = self._datasets.get(erasure.dataset, DatasetState())
+            if state.revision != revision:
+                raise ConflictError(moved_on(erasure.dataset, revision, state.revision))
+            records = self._snapshots.setdefault(erasure.dataset, {})
+            for snapshot in (*originals.values(), *read.values()):
+                records.setdefault(snapshot.snapshot_id, _kept(snapshot))
+            erasures[erasure.erasure_id] = _kept(erasure)
+            self._datasets[erasure.dataset] = state.forget(originals, read)
+
+    def erasures(self, dataset: str) -> list[Erasure]:
+        """Return what was forgotten of a dataset, in the order of the ids."""
+        with self._lock:
+            return [erasure for _, erasure in sorted(self._erasures.get(dataset, {}).items())]
+
+    def publish_view(self, view: ViewVersion, seen: str | None) -> bool:
+        """Make a view's offline table visible if the one that the caller saw is still there; tell whether."""
         with self._lock:
             known = self._views.get((view.view, view.version))
-            if known is not None and known.revision > view.revision:
+            if (None if known is None else known.manifest_key) != seen:
                 return False
             self._views[view.view, view.version] = _kept(view)
             return True
@@ -161,9 +189,6 @@ class FakeDatasets(FakeRuns):
             if (view, version) not in self._views:
                 raise NotFoundError(f"view {view} has no published table of version {version[:12]}; ingest data first")
             return self._views[view, version]
-
-    def _live(self, dataset: str) -> set[str]:
-        return {snapshot_id for (name, _), snapshot_id in self._sources.items() if name == dataset}
 
 
 class FakeCatalog(FakeDatasets):

@@ -10,7 +10,7 @@ from typing import Any
 
 from perennial import keys
 from perennial.errors import DataError, NotFoundError
-from perennial.ports import Metric, OnlineRow
+from perennial.ports import Lookup, Metric, OnlineRow
 
 
 class FixedClock:
@@ -63,16 +63,26 @@ class FakeObjectStore:
         self.bucket = bucket
         self.content_types: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._versions: dict[str, list[bytes]] = {}
+        # Contents by number; None says that the object was taken away there, as S3's delete markers do.
+        self._versions: dict[str, dict[int, bytes | None]] = {}
+        self._written: dict[str, int] = {}
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes, or raise NotFoundError."""
         return self._read(key, None)
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``start`` on, fewer where the object ends, or raise NotFoundError."""
+        return self._read(key, None)[start : start + length]
+
+    def size(self, key: str, version: str | None = None) -> int:
+        """Return how many bytes an object has, or raise NotFoundError."""
+        return len(self._read(key, version))
+
     def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object; a second write of the same key replaces it."""
         with self._lock:
-            self._versions.setdefault(key, []).append(bytes(content))
+            self._add(key, bytes(content))
             self.content_types[key] = content_type
 
     def download(self, key: str, path: Path, version: str | None = None) -> None:
@@ -86,7 +96,7 @@ class FakeObjectStore:
     def exists(self, key: str) -> bool:
         """Tell whether there is such an object."""
         with self._lock:
-            return key in self._versions
+            return self._there(key)
 
     def written_at(self, key: str, version: str | None = None) -> datetime:
         """Return when an object was written, or raise NotFoundError; here, each version a second after the last."""
@@ -97,61 +107,103 @@ class FakeObjectStore:
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, in lexical order (of their UTF-8 bytes, as S3 has it)."""
         with self._lock:
-            return sorted((key for key in self._versions if key.startswith(prefix)), key=str.encode)
+            return sorted(
+                (key for key in self._versions if key.startswith(prefix) and self._there(key)), key=str.encode
+            )
 
     def latest_version(self, key: str) -> str:
         """Return the version id of the latest write, or raise NotFoundError; not part of the port."""
         self._read(key, None)
         with self._lock:
-            return str(len(self._versions[key]))
+            return str(max(self._versions[key]))
 
-    def delete(self, key: str) -> None:
-        """Take an object away, as somebody might behind the system's back; not part of the port."""
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Take an object away, or one of its versions for good; nothing happens if it is not there."""
         with self._lock:
-            self._versions.pop(key, None)
+            known = self._versions.get(key, {})
+            if version is None and self._there(key):
+                self._add(key, None)
+            elif version is not None and version.isdigit():
+                known.pop(int(version), None)
+                if all(content is None for content in known.values()):
+                    self._versions.pop(key, None)
+
+    def versions(self, key: str) -> list[str]:
+        """Return an object's versions, newest first."""
+        with self._lock:
+            known = self._versions.get(key, {})
+            return [str(number) for number in sorted(known, reverse=True) if known[number] is not None]
+
+    def _add(self, key: str, content: bytes | None) -> None:
+        self._written[key] = self._written.get(key, 0) + 1
+        self._versions.setdefault(key, {})[self._written[key]] = content
+
+    def _there(self, key: str) -> bool:
+        known = self._versions.get(key)
+        return known is not None and known[max(known)] is not None
 
     def _read(self, key: str, version: str | None) -> bytes:
         with self._lock:
-            for number, content in reversed(list(enumerate(self._versions.get(key, ()), start=1))):
-                if version in (None, str(number)):
-                    return content
+            known = self._versions.get(key, {})
+            number = max(known, default=0) if version is None else int(version) if version.isdigit() else 0
+            content = known.get(number)
+        if content is not None:
+            return content
         which = "" if version is None else f" in version {version}"
         raise NotFoundError(f"s3://{self.bucket}/{key}: there is no such object{which}")
 
 
 class FakeOnlineStore:
-    """The online feature store in memory."""
+    """The online feature store in memory. Nothing expires here, as DynamoDB too deletes expired items when it likes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[str, tuple[OnlineRow, int]] = {}
+        self._rows: dict[str, tuple[int, datetime, OnlineRow | None]] = {}
 
     def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
         """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many."""
         written = 0
         for row in rows:
-            key = keys.online(view, version, row.entity)
             copy = OnlineRow(row.entity, _utc(row.feature_time), _plain(view, row))
-            with self._lock:
-                known = self._rows.get(key)
-                if known is None or (known[1], known[0].feature_time) < (revision, copy.feature_time):
-                    self._rows[key] = (copy, revision)
-                    written += 1
+            known = self._replace(keys.online(view, version, row.entity), (revision, copy.feature_time, copy))
+            written += known is not _REFUSED
         return written
 
-    def read(
-        self, view: str, version: str, entities: Sequence[tuple[Any, ...]], columns: Sequence[str]
-    ) -> dict[tuple[Any, ...], OnlineRow]:
-        """Return the rows of those entities that exist, with the named columns only."""
-        found: dict[tuple[Any, ...], OnlineRow] = {}
+    def withdraw(self, view: str, version: str, entities: Iterable[tuple[Any, ...]], revision: int) -> int:
+        """Take away the rows of entities that a revision no longer has; return how many were there."""
+        withdrawn = 0
         for entity in entities:
+            known = self._replace(keys.online(view, version, entity), (revision, _AFTER_ALL, None))
+            withdrawn += isinstance(known, OnlineRow)
+        return withdrawn
+
+    def read_many(self, lookups: Sequence[Lookup]) -> list[dict[tuple[Any, ...], OnlineRow]]:
+        """Return, for each lookup, the rows of those entities that exist, with the named columns only."""
+        return [self._read(lookup) for lookup in lookups]
+
+    def _read(self, lookup: Lookup) -> dict[tuple[Any, ...], OnlineRow]:
+        found: dict[tuple[Any, ...], OnlineRow] = {}
+        for entity in lookup.entities:
             with self._lock:
-                known = self._rows.get(keys.online(view, version, entity))
-            if known is not None:
-                row = known[0]
-                values = {column: row.values[column] for column in columns if column in row.values}
+                known = self._rows.get(keys.online(lookup.view, lookup.version, entity))
+            row = None if known is None else known[2]
+            if row is not None:
+                values = {column: row.values[column] for column in lookup.columns if column in row.values}
                 found[entity] = OnlineRow(entity, row.feature_time, values)
         return found
+
+    def _replace(self, key: str, new: tuple[int, datetime, OnlineRow | None]) -> OnlineRow | object | None:
+        """Put an entry in a lower one's place; return the row that stood there, or that the entry was refused."""
+        with self._lock:
+            known = self._rows.get(key)
+            if known is not None and known[:2] >= new[:2]:
+                return _REFUSED
+            self._rows[key] = new
+        return None if known is None else known[2]
+
+
+_REFUSED = object()
+_AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 
 
 def _utc(at: datetime) -> datetime:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from perennial.definitions import Column
 from perennial.errors import RequestError, TooLargeError
-from perennial.serving.values import Value, reader
+from perennial.serving.moments import shown
+from perennial.serving.values import Number, Value, reader
 
 MAX_ROWS = 1000
 """Most instances, or labels, in one call."""
@@ -20,6 +21,8 @@ MAX_BYTES = 5_000_000
 Row = Mapping[str, Any]
 Columns = dict[str, list[Value]]
 """Column name to one value per row, each of the column's own Python type, None for a missing one."""
+Matches = Callable[[str, Sequence[str]], Sequence[bool]]
+"""A regular expression and texts → whether it matches the whole of each."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def parse_labels(body: str | bytes | None) -> list[Label]:
         prediction_id, label = entry["prediction_id"], entry["label"]
         if type(prediction_id) is not str:
             raise RequestError(f"{place}.prediction_id must be a text", f"{place}.prediction_id")
-        if type(label) not in (int, float):
+        if not isinstance(label, int | float) or isinstance(label, bool):
             raise RequestError(f"{place}.label must be a number", f"{place}.label")
         labels.append(Label(prediction_id, _finite(label, f"{place}.label")))
         known = first.setdefault(prediction_id, labels[-1])
@@ -76,7 +79,12 @@ def parse_labels(body: str | bytes | None) -> list[Label]:
     return labels
 
 
-def read_columns(rows: Sequence[Row], inputs: Mapping[str, Column], ignored: Collection[str] = ()) -> Columns:
+def read_columns(
+    rows: Sequence[Row],
+    inputs: Mapping[str, Column],
+    ignored: Collection[str] = (),
+    matches: Matches | None = None,
+) -> Columns:
     """Check the rows of a request against the columns that a model reads, and turn them into columns.
 
     Parameters
@@ -87,6 +95,9 @@ def read_columns(rows: Sequence[Row], inputs: Mapping[str, Column], ignored: Col
         The columns that must be there (a nullable one may be left out).
     ignored : collection of str
         Columns that may be there and are not looked at.
+    matches : callable or None
+        Finds out which texts fit a ``pattern``: :func:`perennial.serving.request_view.matches`, the engine that
+        ingesting asks too, as Python's regular expressions differ from RE2. Needed if an input has a pattern.
 
     Raises
     ------
@@ -115,8 +126,20 @@ def read_columns(rows: Sequence[Row], inputs: Mapping[str, Column], ignored: Col
                 fault = "is missing" if name not in row and not column.nullable else str(error)
                 place = f"instances[{number}].{name}"
                 raise RequestError(f"{place} {fault}", place) from None
+        if column.pattern is not None:
+            _require_pattern(name, column.pattern, values, matches)
         columns[name] = values
     return columns
+
+
+def _require_pattern(name: str, pattern: str, values: Sequence[Value], matches: Matches | None) -> None:
+    assert matches is not None, "whoever reads columns with patterns says how to match them"
+    places = [number for number, value in enumerate(values) if value is not None]
+    fits = matches(pattern, [str(values[number]) for number in places])
+    for number, fit in zip(places, fits, strict=True):
+        if not fit:
+            place = f"instances[{number}].{name}"
+            raise RequestError(f"{place} is {shown(values[number])}, which is not of the form {pattern}", place)
 
 
 def _objects(body: str | bytes | None, key: str) -> list[Row]:
@@ -143,7 +166,9 @@ def _object(body: str | bytes | None, key: str) -> dict[str, Any]:
     if len(raw) > MAX_BYTES:
         raise TooLargeError(f"the body is larger than {MAX_BYTES:,} bytes; send it in several calls", "body")
     try:
-        content = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        content = json.loads(
+            raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Number
+        )
     except RequestError:
         raise
     except RecursionError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -13,14 +14,14 @@ import numpy.typing as npt
 
 from perennial.errors import DefinitionError, RequestError
 from perennial.manifest import Manifest, StoredView, feature_column
-from perennial.ports import OnlineRow
+from perennial.ports import Lookup, OnlineRow
 from perennial.serving.artifact import Artifact
 from perennial.serving.payload import Columns, Row, read_columns
-from perennial.serving.request_view import RequestRunner
+from perennial.serving.request_view import RequestRunner, matches
 
 Matrix = npt.NDArray[np.float64]
-ReadOnline = Callable[[str, str, Sequence[tuple[Any, ...]], Sequence[str]], Mapping[tuple[Any, ...], OnlineRow]]
-"""``OnlineStore.read``: view, version, entities, columns → the rows that exist."""
+ReadOnline = Callable[[Sequence[Lookup]], Sequence[Mapping[tuple[Any, ...], OnlineRow]]]
+"""``OnlineStore.read_many``: lookups → for each, the rows that exist."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Predictor:
         self.artifact = artifact
         manifest = artifact.manifest
         self._runner = RequestRunner(manifest.request, manifest.inputs, connection) if manifest.request else None
+        self._matches = partial(matches, connection)
         self._place = {feature: number for number, feature in enumerate(manifest.features)}
         made = {feature_column(view.name, column) for view in _views(manifest) for column in view.columns}
         if made != set(self._place):
@@ -70,7 +72,7 @@ class Predictor:
         rows : sequence of mappings
             Column name to JSON value.
         read_online : callable
-            ``OnlineStore.read``; called once per stored view, with distinct entities.
+            ``OnlineStore.read_many``; called once for all stored views, with distinct entities.
         now : datetime
             The moment of the request, with its time zone.
 
@@ -82,14 +84,13 @@ class Predictor:
             The request view does not run.
         """
         manifest = self.artifact.manifest
-        columns = read_columns(rows, manifest.inputs, manifest.ignored)
+        columns = read_columns(rows, manifest.inputs, manifest.ignored, self._matches)
         matrix = np.full((len(rows), len(manifest.features)), np.nan)
         if manifest.request is not None and self._runner is not None:
             names = [feature_column(manifest.request.name, column) for column in manifest.request.columns]
             matrix[:, [self._place[name] for name in names]] = self._runner.run(columns)
-        times = _event_times(columns, manifest, now, len(rows))
-        for view in manifest.stored:
-            self._look_up(view, columns, times, read_online, matrix)
+        if manifest.stored:
+            self._look_up(columns, _event_times(columns, manifest, now, len(rows)), read_online, matrix)
         _require_finite(matrix, manifest.features)
         values = self.artifact.predict(matrix)
         _require_finite_predictions(values)
@@ -100,12 +101,25 @@ class Predictor:
         if self._runner is not None:
             self._runner.run({name: [None] for name in self.artifact.manifest.inputs})
 
-    def _look_up(
-        self, view: StoredView, columns: Columns, times: list[datetime], read_online: ReadOnline, matrix: Matrix
+    def _look_up(self, columns: Columns, times: list[datetime], read_online: ReadOnline, matrix: Matrix) -> None:
+        """Fill the stored views' columns of the matrix; all views are read together."""
+        views = self.artifact.manifest.stored
+        entities = [list(zip(*(columns[name] for name in view.entity), strict=True)) for view in views]
+        lookups = [
+            Lookup(view.name, view.version, list(dict.fromkeys(each)), view.columns)
+            for view, each in zip(views, entities, strict=True)
+        ]
+        for view, each, found in zip(views, entities, read_online(lookups), strict=True):
+            self._fill(view, each, times, found, matrix)
+
+    def _fill(
+        self,
+        view: StoredView,
+        entities: Sequence[tuple[Any, ...]],
+        times: Sequence[datetime],
+        found: Mapping[tuple[Any, ...], OnlineRow],
+        matrix: Matrix,
     ) -> None:
-        """Fill a stored view's columns of the matrix."""
-        entities = list(zip(*(columns[name] for name in view.entity), strict=True))
-        found = read_online(view.name, view.version, list(dict.fromkeys(entities)), view.columns)
         ttl = None if view.ttl_seconds is None else timedelta(seconds=view.ttl_seconds)
         known = {
             entity: (_naive_utc(row.feature_time), [_number(row.values.get(column)) for column in view.columns])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import numpy as np
@@ -12,16 +12,23 @@ from perennial.definitions import Column
 from perennial.errors import DefinitionError
 from perennial.manifest import RequestView
 from perennial.serving.payload import Columns
+from perennial.serving.values import Value
 
-SQL_TYPES = {
+_SQL_TYPES = {
     "integer": "BIGINT",
     "double": "DOUBLE",
     "string": "VARCHAR",
+    "categorical": "VARCHAR",
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP",
+    "timestamptz": "TIMESTAMP",
     "date": "DATE",
 }
-"""Column type to DuckDB type, the same as in a snapshot's Parquet: equal types make equal values."""
+
+
+def sql_type(column: Column) -> str:
+    """Return a column's DuckDB type, the same as in a snapshot's Parquet: equal types make equal values."""
+    return f"DECIMAL({column.precision},{column.scale})" if column.type == "decimal" else _SQL_TYPES[column.type]
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -63,9 +70,10 @@ class RequestRunner:
             raise DefinitionError(f"features/{view.name}.sql: reads no column of {view.table}; take one in")
         self._view = view
         self._inputs = tuple(inputs)
+        self._decimals = frozenset(name for name, column in inputs.items() if column.type == "decimal")
         self._connection = connection
         source = ", ".join(
-            f"unnest(CAST(? AS {SQL_TYPES[column.type]}[])) AS {_quoted(name)}" for name, column in inputs.items()
+            f"unnest(CAST(? AS {sql_type(column)}[])) AS {_quoted(name)}" for name, column in inputs.items()
         )
         chosen = ", ".join(f"CAST({_quoted(name)} AS DOUBLE) AS {_quoted(name)}" for name in view.columns)
         self._sql = f"WITH {_quoted(view.table)} AS (SELECT {source}) SELECT {chosen} FROM (\n{view.sql}\n)"
@@ -88,7 +96,7 @@ class RequestRunner:
         DefinitionError
             The SQL fails, or does not make one row of each row.
         """
-        parameters = [columns[name] for name in self._inputs]
+        parameters = [_texts(columns[name]) if name in self._decimals else columns[name] for name in self._inputs]
         try:
             rows = self._connection.execute(self._sql, parameters).fetchall()
         except duckdb.Error as error:
@@ -101,6 +109,28 @@ class RequestRunner:
             )
         # None becomes NaN here; values pass through Python floats, which are doubles, unchanged.
         return np.array(rows, dtype=np.float64).reshape(count, len(self._view.columns))
+
+
+def matches(connection: duckdb.DuckDBPyConnection, pattern: str, texts: Sequence[str]) -> list[bool]:
+    """Tell of each text whether the whole of it matches an RE2 pattern, as ingesting finds out.
+
+    Raises
+    ------
+    DefinitionError
+        It is no pattern of RE2's.
+    """
+    try:
+        rows = connection.execute(
+            "SELECT regexp_full_match(unnest(CAST(? AS VARCHAR[])), ?)", [list(texts), pattern]
+        ).fetchall()
+    except duckdb.Error as error:
+        raise DefinitionError(f"pattern {pattern!r}: {_first_line(error)}") from error
+    return [bool(fit) for (fit,) in rows]
+
+
+def _texts(values: Sequence[Value]) -> list[str | None]:
+    """Return decimals as text: as a list they would become a decimal that holds them all, or doubles."""
+    return [None if value is None else str(value) for value in values]
 
 
 def _quoted(name: str) -> str:

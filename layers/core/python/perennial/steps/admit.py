@@ -39,6 +39,8 @@ class Admission(BaseModel):
     """Why not; empty when admitted."""
     candidates: list[str]
     """What the state machine fans out over; empty when refused."""
+    dataset_bytes: int
+    """Of the snapshots that are learnt from: whether a function can make the training set of them."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ def run(request: Request, ports: Ports) -> Admission:
             catalog.finish_run(started.run_id, "refused", now, error=reason)
             catalog.release(claim_name(model.name), started.run_id)
         candidates = [] if reason else [candidate.name for candidate in model.candidates]
-        admission = Admission(run_id=started.run_id, admitted=not reason, reason=reason, candidates=candidates)
+        size = sum(snapshot.size for snapshot in snapshots)
+        admission = Admission(
+            run_id=started.run_id, admitted=not reason, reason=reason, candidates=candidates, dataset_bytes=size
+        )
         output.update(admission.model_dump(mode="json"))
     return admission
 

@@ -118,7 +118,7 @@ def _obstacle(ports: Ports, model: Model, manifest: Manifest, columns: tuple[str
     if absent:
         return f"it reads {', '.join(absent)}, which the model has no longer"
     views = ports.definitions.views
-    changed = [view.name for view in manifest.stored if views[view.name].fingerprint != view.version]
+    changed = [view.name for view in manifest.stored if ports.definitions.view_version(view.name) != view.version]
     if manifest.request is not None and views[manifest.request.name].sql != manifest.request.sql:
         changed.append(manifest.request.name)
     return f"the SQL of {', '.join(changed)} was changed since it was trained" if changed else ""

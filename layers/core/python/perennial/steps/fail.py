@@ -11,6 +11,7 @@ from perennial.errors import DataError
 from perennial.ports import Ports
 from perennial.records import Run, Trigger
 from perennial.steps.admit import claim_name
+from perennial.steps.backfill import close_part
 
 _ENDED_FROM_OUTSIDE = {
     "ABORTED": "the execution was stopped before it was done",
@@ -25,11 +26,11 @@ class Request(BaseModel):
     """What the state machine caught, or how its execution was ended from outside."""
 
     run_id: str
-    kind: Literal["ingest", "train", "deploy"]
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy"]
     subject: str | None = None
-    """The dataset (ingest) or the model (train, deploy); None means that ``input`` tells."""
+    """The dataset (ingest, backfill, forget) or the model (train, deploy); None means that ``input`` tells."""
     input: str | None = None
-    """The execution's input as JSON, where the subject is not given."""
+    """The execution's input, or what became of it, as JSON, where the subject is not given."""
     error: str = "Unknown"
     """Name of the error, such as ``DataError``, or the status of an execution that was ended from outside."""
     cause: str = ""
@@ -72,6 +73,8 @@ def run(request: Request, ports: Ports) -> Failure:
     for step in ports.catalog.steps(request.run_id):
         if step.status == "running":  # it was killed: by its timeout, by a lack of memory
             ports.catalog.record_step(step.model_copy(update={"status": "failed", "ended_at": now, "error": sentence}))
+            if request.kind == "backfill":
+                close_part(ports, request.run_id, subject, step.step, sentence)
     ports.catalog.finish_run(request.run_id, "failed", now, error=sentence)
     if request.kind == "train":
         ports.catalog.release(claim_name(subject), request.run_id)
@@ -82,7 +85,9 @@ def _subject(request: Request) -> str:
     """Return what an execution is about, from its input."""
     try:
         given = json.loads(request.input or "{}")
-        return str(given["key"]).partition("/")[0] if request.kind == "ingest" else str(given["model"])
+        if request.kind == "ingest":
+            return str(given["key"]).partition("/")[0]
+        return str(given["model" if request.kind in ("train", "deploy") else "dataset"])
     except (ValueError, KeyError, TypeError):
         raise DataError(f"the input of execution {request.run_id} does not say what it is about") from None
 

@@ -1,4 +1,4 @@
-"""Bring a dataset's feature views up to date, offline and online."""
+"""Bring the feature views that depend on a dataset up to date, offline and online."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from perennial.data.engine import DEFAULTS, Resources
+from perennial.data.schema import check_fits
+from perennial.data.view_sql import try_request_view
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
+from perennial.records import Snapshot
 from perennial.steps.recording import recorded
+from perennial.steps.snapshot_files import fetch_parts, read_manifest
+from perennial.steps.view_build import BUCKET_ROWS
 from perennial.steps.view_tables import ViewTables
 
 
@@ -19,45 +24,65 @@ class Request(BaseModel):
 
     run_id: str
     dataset: str
+    rebuild: bool = False
+    """Whether to compute every part of every view, also those whose inputs are the same."""
 
 
 class Refreshed(BaseModel):
-    """How many rows each view has now."""
+    """How many rows each stored view has now."""
 
     run_id: str
     dataset: str
     views: dict[str, int]
+    computed: dict[str, int]
+    """Stored view to the number of its parts that had to be computed."""
 
 
-def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> Refreshed:
-    """Compute what is missing of request views, all of the stored ones, write the online store, close the run.
+def run(
+    request: Request, ports: Ports, *, resources: Resources = DEFAULTS, bucket_rows: int = BUCKET_ROWS
+) -> Refreshed:
+    """Refresh the stored views, each after those that it reads, with the online store; close the run.
+
+    Request views are computed when they are needed; they are only tried here on the first rows of the newest snapshot.
 
     Raises
     ------
     DefinitionError
-        A view's SQL fails on the rows.
+        A view's SQL fails on the rows, knows values before their time, or looks further back than its window.
     NotFoundError
         There is no such dataset or run.
     """
     with recorded(ports, request.run_id, "features") as output:
         dataset = ports.definitions.dataset(request.dataset)
-        snapshots, revision = ports.catalog.snapshots(dataset.name)
+        snapshots, _ = ports.catalog.snapshots(dataset.name)
         views: dict[str, int] = {}
         with tempfile.TemporaryDirectory() as folder:
-            tables = ViewTables(ports, Path(folder), resources)
-            for view in ports.definitions.views_of(dataset.name):
-                if view.kind == "request":
-                    for snapshot in snapshots:
-                        tables.make_request(view, snapshot)
-                    views[view.name] = sum(snapshot.rows for snapshot in snapshots)
-                elif snapshots:
-                    views[view.name] = tables.make_stored(view, snapshots, revision)[0].rows
-        refreshed = Refreshed(run_id=request.run_id, dataset=dataset.name, views=views)
+            tables = ViewTables(ports, Path(folder), resources, bucket_rows)
+            if snapshots:
+                newest = max(snapshots, key=lambda snapshot: (snapshot.created_at, snapshot.snapshot_id))
+                _try_request_views(newest, ports, Path(folder), resources)
+                for view in ports.definitions.views_of(dataset.name):
+                    views[view.name] = tables.refresh(view, rebuild=request.rebuild)[0].rows
+        computed = {name: tables.computed[name] for name in views}
+        refreshed = Refreshed(run_id=request.run_id, dataset=dataset.name, views=views, computed=computed)
         output.update(refreshed.model_dump(mode="json"))
     ports.catalog.finish_run(
         request.run_id, "succeeded", ports.clock.now(), outputs={**_ingested(request, ports), "views": views}
     )
     return refreshed
+
+
+def _try_request_views(snapshot: Snapshot, ports: Ports, folder: Path, resources: Resources) -> None:
+    dataset = ports.definitions.dataset(snapshot.dataset)
+    views = ports.definitions.request_views_of(dataset.name)
+    if not views:
+        return
+    manifest = read_manifest(ports, snapshot)
+    check_fits(manifest, dataset)
+    files = fetch_parts(ports.artifacts, manifest.parts[:1], folder)
+    for view in views:
+        for file in files:
+            try_request_view(view, dataset, file, folder, resources=resources)
 
 
 def _ingested(request: Request, ports: Ports) -> dict[str, object]:

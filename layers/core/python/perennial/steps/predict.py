@@ -132,7 +132,7 @@ def run(request: Request, ports: Ports, predictors: Predictors | None = None) ->
     predictors = predictors or Predictors()
     predictor = predictors.get(ports, request.model, request.version, request.at)
     manifest = predictor.artifact.manifest
-    made = predictor.predict(request.instances, ports.online.read, request.at)
+    made = predictor.predict(request.instances, ports.online.read_many, request.at)
     ids = write_predictions(
         ports.artifacts, request.model, manifest.version, request.request_id, request.at, made, manifest.features
     )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from perennial import keys
@@ -147,6 +148,8 @@ def _rows(columns: dict[str, list[Any]], count: int) -> Iterable[dict[str, Any]]
 
 
 def _as_json(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
     return value.isoformat() if isinstance(value, date) else value  # a datetime is a date, too
 
 

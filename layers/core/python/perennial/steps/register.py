@@ -125,6 +125,7 @@ def _manifest(
         inputs=sources.inputs,
         ignored=sources.ignored,
         event_time=sources.event_time,
+        null=sources.null,
         onnx_input=report.onnx_input,
         onnx_output=report.onnx_output,
         files={"model.onnx": report.onnx_sha256},

@@ -19,6 +19,7 @@ class Signature:
     inputs: dict[str, Column]
     ignored: tuple[str, ...]
     event_time: str | None
+    null: tuple[str, ...]
 
 
 def signature(definitions: Definitions, model: str) -> Signature:
@@ -27,7 +28,9 @@ def signature(definitions: Definitions, model: str) -> Signature:
     dataset = definitions.dataset(definition.dataset)
     views = [(definitions.view(name), columns) for name, columns in definition.features.items()]
     request = next((_request(view, columns, dataset) for view, columns in views if view.kind == "request"), None)
-    stored = tuple(_stored(view, columns) for view, columns in views if view.kind == "stored")
+    stored = tuple(
+        _stored(view, columns, definitions.view_version(view.name)) for view, columns in views if view.kind == "stored"
+    )
     needed = _needed([view for view, _ in views], dataset)
     optional = {dataset.event_time} - needed if stored else set()
     inputs = {name: column for name, column in dataset.columns.items() if name in needed | optional}
@@ -39,6 +42,7 @@ def signature(definitions: Definitions, model: str) -> Signature:
         inputs=inputs,
         ignored=tuple(name for name in dataset.columns if name not in inputs),
         event_time=dataset.event_time if dataset.event_time in inputs else None,
+        null=dataset.null,
     )
 
 
@@ -53,10 +57,10 @@ def _request(view: FeatureView, columns: tuple[str, ...], dataset: Dataset) -> R
     return RequestView(name=view.name, table=dataset.name, sql=view.sql, columns=columns)
 
 
-def _stored(view: FeatureView, columns: tuple[str, ...]) -> StoredView:
+def _stored(view: FeatureView, columns: tuple[str, ...], version: str) -> StoredView:
     return StoredView(
         name=view.name,
-        version=view.fingerprint,
+        version=version,
         entity=view.entity,
         columns=columns,
         ttl_seconds=view.ttl.total_seconds() if view.ttl else None,

@@ -1,103 +1,163 @@
-"""The offline tables of feature views in the object store: made when they are not there."""
+"""The offline tables of stored views in the object store: what they are, and the files that hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from perennial import keys
-from perennial.data.engine import DEFAULTS, Resources, sha256_of
-from perennial.data.views import latest_rows, write_request_view, write_stored_view
+from perennial.data.engine import DEFAULTS, Resources
 from perennial.definitions import FeatureView
-from perennial.errors import NotFoundError
+from perennial.errors import NotFoundError, TransientError
 from perennial.ports import Ports
-from perennial.records import Snapshot, ViewVersion
-from perennial.steps.verified import download_verified
+from perennial.records import ViewManifest, ViewPart, ViewVersion
+from perennial.steps.snapshot_files import fetch_parts
+from perennial.steps.view_build import BUCKET_ROWS, ViewBuild, rows_of
+from perennial.steps.view_inputs import ViewInputs, without_zone
+from perennial.steps.view_online import bring_online, read_view_manifest
+
+TRIES = 8
+"""How often a refresh starts again because uploads or other refreshes came between."""
+
+
+def parts_between(
+    manifest: ViewManifest, since: datetime | None = None, until: datetime | None = None
+) -> list[ViewPart]:
+    """Return the parts with rows whose feature times reach into ``[since, until]`` (UTC, with or without zone).
+
+    A reader of what was known at a moment passes that moment as ``until``, and as ``since`` the moment less the
+    view's ttl; without a ttl there is no ``since``, for a value never ages.
+    """
+    since, until = (None if at is None else without_zone(at) for at in (since, until))
+    return [
+        part
+        for part in manifest.parts
+        if part.min_event_time is not None
+        and part.max_event_time is not None
+        and (until is None or without_zone(part.min_event_time) <= until)
+        and (since is None or without_zone(part.max_event_time) >= since)
+    ]
 
 
 @dataclass
 class ViewTables:
-    """Makes and fetches the tables of one dataset's views.
+    """Brings stored views up to date and fetches their parts.
 
     Parameters
     ----------
     ports : Ports
         The stores and the catalog.
     folder : Path
-        Where files are kept meanwhile; each snapshot is downloaded once at most.
+        Where files are kept meanwhile; each part is downloaded once at most.
     resources : Resources
         What DuckDB may use.
+    bucket_rows : int
+        Rows of a dataset beyond which a view's entities are spread over buckets.
+
+    Attributes
+    ----------
+    computed : Counter
+        View to the number of parts that had to be computed.
     """
 
     ports: Ports
     folder: Path
     resources: Resources = DEFAULTS
+    bucket_rows: int = BUCKET_ROWS
+    computed: Counter[str] = field(default_factory=Counter)
 
-    def snapshot(self, snapshot: Snapshot) -> Path:
-        """Return a snapshot's Parquet as a file, checked against its recorded SHA-256."""
-        path = self.folder / f"{snapshot.snapshot_id}.parquet"
-        if not path.exists():
-            download_verified(self.ports.artifacts, snapshot.key, snapshot.sha256, path)
-        return path
+    def stored(self, view: FeatureView) -> tuple[ViewVersion, ViewManifest]:
+        """Return a stored view's table over the live snapshots; it is refreshed first if they are others by now.
 
-    def make_request(self, view: FeatureView, snapshot: Snapshot) -> Path | None:
-        """Make a request view's table over a snapshot unless it is there; return it if it was made."""
-        key = keys.request_view(view.name, view.fingerprint, snapshot.snapshot_id)
-        if self.ports.artifacts.exists(key):
-            return None
-        path = self.folder / f"{view.name}-{snapshot.snapshot_id}.parquet"
-        dataset = self.ports.definitions.dataset(view.dataset)
-        write_request_view(view, dataset, self.snapshot(snapshot), path, resources=self.resources)
-        self.ports.artifacts.upload(path, key)
-        return path
+        The table always has a part, though perhaps without rows, so that its columns are known.
 
-    def request(self, view: FeatureView, snapshot: Snapshot) -> Path:
-        """Return a request view's table over a snapshot as a file; it is made first if it is not there."""
-        made = self.make_request(view, snapshot)
-        if made is not None:
-            return made
-        path = self.folder / f"{view.name}-{snapshot.snapshot_id}.parquet"
-        self.ports.artifacts.download(keys.request_view(view.name, view.fingerprint, snapshot.snapshot_id), path)
-        return path
-
-    def make_stored(self, view: FeatureView, snapshots: Sequence[Snapshot], revision: int) -> tuple[ViewVersion, Path]:
-        """Compute a stored view over snapshots, publish its table and bring the online store up to date.
-
-        The online store is written last: a step that is killed before that does it when it is repeated. When
-        a later revision was published meanwhile, the online store is left to the run that did so.
+        Raises
+        ------
+        DefinitionError
+            The SQL fails on the rows, knows values before their time, or looks further back than its window.
+        TransientError
+            Uploads come faster than the view can be computed.
         """
-        path = self.folder / f"{view.name}.parquet"
-        dataset = self.ports.definitions.dataset(view.dataset)
-        files = [self.snapshot(snapshot) for snapshot in snapshots]
-        rows = write_stored_view(view, dataset, files, path, resources=self.resources)
-        sha256 = sha256_of(path)
+        return self.refresh(view)
+
+    def refresh(self, view: FeatureView, *, rebuild: bool = False) -> tuple[ViewVersion, ViewManifest]:
+        """As `stored`; ``rebuild`` computes every part again.
+
+        The online store is written last: a step that is killed before that does it when it is repeated.
+        """
+        for _ in range(TRIES):
+            published = self._published(view)
+            # Read after the published table: what this run sees is never behind what that one saw.
+            inputs = self._inputs(view)
+            if inputs is None:
+                continue
+            if published is not None and published.revisions == inputs.revisions and not rebuild:
+                manifest = read_view_manifest(self.ports, published.manifest_key)
+            else:
+                made = self._make(inputs, published, rebuild=rebuild)
+                if made is None:
+                    continue
+                published, manifest = made
+            bring_online(self.ports, view, published, manifest, self.folder, self.resources)
+            return published, manifest
+        raise TransientError(f"view {view.name}: its datasets change faster than it is computed; it is tried again")
+
+    def fetch(self, manifest: ViewManifest, since: datetime | None = None, until: datetime | None = None) -> list[Path]:
+        """Return the files of a table's parts that reach into a stretch of feature time (`parts_between`)."""
+        return fetch_parts(self.ports.artifacts, parts_between(manifest, since, until), self.folder)
+
+    def _published(self, view: FeatureView) -> ViewVersion | None:
+        try:
+            return self.ports.catalog.view(view.name, self.ports.definitions.view_version(view.name))
+        except NotFoundError:
+            return None
+
+    def _inputs(self, view: FeatureView) -> ViewInputs | None:
+        """Return what the view reads, or None if an upload came between the views that it reads and its datasets."""
+        tables = [(read, self.stored(read)[1]) for read in self.ports.definitions.reads(view.name)[1]]
+        datasets = self.ports.definitions.datasets_of(view.name)
+        live = {dataset.name: self.ports.catalog.snapshots(dataset.name) for dataset in datasets}
+        for _, manifest in tables:
+            if any(live[name][1] != revision for name, revision in manifest.revisions.items()):
+                return None
+        return ViewInputs(self.ports, view, live, tables)
+
+    def _make(
+        self, inputs: ViewInputs, published: ViewVersion | None, *, rebuild: bool
+    ) -> tuple[ViewVersion, ViewManifest] | None:
+        """Compute and publish a table; None if somebody else has published one meanwhile."""
+        rows = sum(snapshot.rows for snapshot in inputs.own)
+        check = published is None or rows >= 2 * published.checked_rows
+        earlier = None if published is None or rebuild else read_view_manifest(self.ports, published.manifest_key)
+        build = ViewBuild(self.ports, inputs, self.folder, self.resources, self.bucket_rows)
+        built = build.build(earlier, check=check)
+        self.computed[inputs.view.name] += built.computed
+        content = built.manifest.model_dump_json().encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = keys.view_manifest(inputs.view.name, inputs.version, sha256)
+        seen = None if published is None else published.manifest_key
+        self.ports.artifacts.put(key, content, "application/json")
         version = ViewVersion(
-            view=view.name,
-            version=view.fingerprint,
-            revision=revision,
-            key=keys.stored_view(view.name, view.fingerprint, sha256),
-            sha256=sha256,
-            rows=rows,
-            snapshots=tuple(snapshot.snapshot_id for snapshot in snapshots),
+            view=inputs.view.name,
+            version=inputs.version,
+            revision=sum(inputs.revisions.values()),
+            revisions=inputs.revisions,
+            manifest_key=key,
+            manifest_sha256=sha256,
+            rows=rows_of(built.manifest),
+            snapshots=tuple(name for names in built.manifest.snapshots.values() for name in names),
+            pending=_pending(published, key),
+            checked_rows=rows if check or published is None else published.checked_rows,
             created_at=self.ports.clock.now(),
         )
-        self.ports.artifacts.upload(path, version.key)
-        if self.ports.catalog.publish_view(version):
-            online = latest_rows(view, path, resources=self.resources)
-            self.ports.online.write(view.name, view.fingerprint, online, revision)
-        return version, path
+        return (version, built.manifest) if self.ports.catalog.publish_view(version, seen) else None
 
-    def stored(self, view: FeatureView, snapshots: Sequence[Snapshot], revision: int) -> tuple[ViewVersion, Path]:
-        """Return a stored view's table over exactly these snapshots; it is made first if it is not there.
 
-        It may be missing, or older, when the view was deployed after the last upload or a file is being ingested.
-        """
-        try:
-            version = self.ports.catalog.view(view.name, view.fingerprint)
-        except NotFoundError:
-            return self.make_stored(view, snapshots, revision)
-        if version.snapshots != tuple(snapshot.snapshot_id for snapshot in snapshots):
-            return self.make_stored(view, snapshots, revision)
-        path = self.folder / f"{view.name}.parquet"
-        return version, download_verified(self.ports.artifacts, version.key, version.sha256, path)
+def _pending(published: ViewVersion | None, key: str) -> tuple[str, ...]:
+    """Return the tables of which rows may be online when another one is published in the place of the last."""
+    if published is None:
+        return ("",)
+    return tuple(sorted({*published.pending, published.manifest_key} - {key}))

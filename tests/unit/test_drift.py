@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perennial.definitions import Monitor
-from perennial.monitoring.drift import population_stability_index as psi
+from perennial.drift import population_stability_index as psi
 
 
 def test_equal_shares_have_an_index_of_zero() -> None:

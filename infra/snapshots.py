@@ -1,0 +1,130 @@
+"""What the CLI tells of a dataset's snapshots: which are live, and of one how its values are spread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from infra.display import Markup, table
+from perennial import keys
+from perennial.errors import NotFoundError
+from perennial.live_uploads import LiveUpload
+from perennial.ports import ObjectStore, Ports
+
+LATEST_RUNS = 50
+_SHORT = 12
+"""Characters by which a snapshot is told from others."""
+
+
+def list_snapshots(ports: Ports, dataset: str) -> tuple[list[dict[str, Any]], Table]:
+    """Return a dataset's live snapshots, oldest event time first, as JSON and as a table.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing was ever published under that name.
+    """
+    live, revision = ports.catalog.uploads(dataset)
+    if revision == 0:
+        raise NotFoundError(f"dataset {dataset!r} has no snapshots; upload a file with `perennial upload {dataset}`")
+    newest = _newest_contract(live)
+    content, rows = [], []
+    for upload in live:
+        snapshot = upload.snapshot
+        contract = "same" if snapshot.contract == newest else "older"
+        kept = snapshot.model_dump(mode="json")
+        content.append({**kept, "uploaded_at": upload.uploaded_at, "source": upload.source, "contract_is": contract})
+        file = upload.source.partition("://")[2].partition("/")[2].partition("/")[2]
+        fewer = upload.original.rows - snapshot.rows
+        rows.append(
+            (
+                snapshot.snapshot_id[:_SHORT],
+                file,
+                snapshot.rows,
+                snapshot.rejected,
+                fewer,
+                _period(snapshot.min_event_time, snapshot.max_event_time),
+                contract,
+                upload.uploaded_at,
+            )
+        )
+    columns = ["snapshot", "file", "rows", "rejected", "superseded", "period", "contract", "uploaded"]
+    return content, table(f"{dataset}, revision {revision}", columns, rows)
+
+
+def show_snapshot(ports: Ports, dataset: str, snapshot_id: str) -> tuple[dict[str, Any], list[Table | Markup]]:
+    """Return a snapshot's report, as JSON and as what to print: its profile, what was rejected, what has changed.
+
+    Raises
+    ------
+    NotFoundError
+        No live snapshot, or more than one, has that id or begins with it.
+    """
+    upload = _find(ports, dataset, snapshot_id)
+    report = json.loads(_report(ports.artifacts, dataset, upload, "json"))
+    content = {"snapshot": upload.snapshot.model_dump(mode="json"), "report": report}
+    shown: list[Table | Markup] = [_profile(report.get("profile") or {}, upload)]
+    if report.get("rejected_by"):
+        shown.append(table("rejected rows", ["broken", "rows"], report["rejected_by"].items()))
+    changes = report.get("comparison") or {}
+    if changes.get("columns"):
+        shown.append(_changes(changes))
+    return content, shown
+
+
+def report_page(ports: Ports, dataset: str, snapshot_id: str) -> bytes:
+    """Return the HTML page of a snapshot's report; errors as `show_snapshot`."""
+    return _report(ports.artifacts, dataset, _find(ports, dataset, snapshot_id), "html")
+
+
+def _newest_contract(live: Sequence[LiveUpload]) -> str | None:
+    """Return the contract under which the latest snapshot was made: those of an older one are read all the same."""
+    latest = max(live, key=lambda upload: upload.original.created_at, default=None)
+    return latest.original.contract if latest else None
+
+
+def _find(ports: Ports, dataset: str, snapshot_id: str) -> LiveUpload:
+    live, _ = ports.catalog.uploads(dataset)
+    named = [
+        upload
+        for upload in live
+        if snapshot_id and any(one.snapshot_id.startswith(snapshot_id) for one in (upload.snapshot, upload.original))
+    ]
+    if len(named) != 1:
+        what = "no live snapshot" if not named else f"{len(named)} live snapshots"
+        raise NotFoundError(f"{what} of {dataset!r} begin with {snapshot_id!r}; see `perennial snapshots {dataset}`")
+    return named[0]
+
+
+def _report(store: ObjectStore, dataset: str, upload: LiveUpload, suffix: str) -> bytes:
+    """Return the report of the upload: rows that were taken out later are still in its figures."""
+    made_from = upload.original.rewritten_from or upload.original.snapshot_id
+    try:
+        return store.get(keys.ingest_report(dataset, made_from, suffix))
+    except NotFoundError:
+        return store.get(keys.ingest_report(dataset, upload.original.snapshot_id, suffix))
+
+
+def _period(first: Any, last: Any) -> str:
+    return f"{first:%Y-%m-%d} – {last:%Y-%m-%d}" if first and last else ""
+
+
+def _profile(profile: Mapping[str, Any], upload: LiveUpload) -> Table:
+    quantiles = ("p05", "p50", "p95")
+    rows = []
+    for column in profile.get("columns", ()):
+        middle = [(column.get("quantiles") or {}).get(name) for name in quantiles]
+        common = ", ".join(f"{one['value']} ({one['rows']:,})" for one in (column.get("categories") or ())[:3])
+        head = (column["name"], column["type"], column["nulls"], column["distinct"], column.get("min"))
+        rows.append((*head, *middle, column.get("max"), column.get("mean"), common))
+    columns = ["column", "type", "nulls", "distinct", "min", *quantiles, "max", "mean", "most frequent"]
+    return table(f"{upload.snapshot.snapshot_id}: {upload.original.rows:,} rows of {upload.source}", columns, rows)
+
+
+def _changes(comparison: Mapping[str, Any]) -> Table:
+    names = sorted({name for column in comparison["columns"] for name in column} - {"name"})
+    rows = [(column["name"], *(column.get(name) for name in names)) for column in comparison["columns"]]
+    return table("since the snapshot before", ["column", *names], rows)

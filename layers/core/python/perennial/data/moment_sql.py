@@ -1,0 +1,121 @@
+"""The SQL that turns text into moments: ISO 8601 or a declared format, offsets, and local times of a zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from perennial.data.engine import literal
+from perennial.definitions import Column
+
+OF_TYPE, NOT_OF_TYPE, TOO_FINE, IN_A_GAP, TWICE = range(5)
+"""What became of a text: it is null or a value of its type, it is none, it has too many digits behind the point,
+it is a local time that summer time skips, or one that the end of summer time brings twice."""
+
+EARLIEST, LATEST = "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"
+"""Between these every tool can say a moment; the engine knows infinity and years beyond."""
+
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_TIME = _DAY + r"([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,6})?)?)?"
+_TO_THE_MINUTE = r"^(.{16})( ?)(Z|[+-].*)$"
+_UTC = r"( ?(Z|[+-]00(:?00)?))?"
+_OFFSET = r" ?(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
+_AROUND = "INTERVAL 36 HOUR"
+"""Offsets are below 16 hours, so 36 hours before and behind a local time lie on both sides of what it may mean."""
+
+
+def moment(column: Column, text: str) -> str:
+    """Return the SQL of a ``timestamp``, ``timestamptz`` or ``date`` column's value, null where text is none."""
+    if column.zone is not None:
+        return f"struct_extract({resolved(column, text)}, 'moment')"
+    if column.format is not None:
+        # A format with %z gives a moment with its zone, which becomes UTC; one without gives it as written.
+        kind = "DATE" if column.type == "date" else "TIMESTAMP"
+        return f"CAST(try_strptime({text}, {literal(column.format)}) AS {kind})"
+    if column.type == "date":
+        return f"CASE WHEN regexp_full_match({text}, {literal(_DAY)}) THEN TRY_CAST({text} AS DATE) END"
+    if column.type == "timestamptz":
+        return _with_offset(text)
+    # Bare casts take "epoch" and "infinity" for times and drop an offset, so the form is checked first;
+    # what prints as it was written needs no look at its form.
+    cast = f"TRY_CAST({text} AS TIMESTAMP)"
+    return (
+        f"CASE WHEN length({text}) = 19 AND CAST({cast} AS VARCHAR) = {text} THEN {cast} "
+        f"WHEN regexp_full_match({text}, {literal(_TIME + _UTC)}) THEN TRY_CAST({_with_seconds(text)} AS TIMESTAMP) END"
+    )
+
+
+def _with_offset(text: str) -> str:
+    cast = f"CAST(TRY_CAST({_with_seconds(text)} AS TIMESTAMPTZ) AS TIMESTAMP)"
+    return f"CASE WHEN regexp_full_match({text}, {literal(_TIME + _OFFSET)}) THEN {cast} END"
+
+
+def _with_seconds(text: str) -> str:
+    """The engine reads an offset only behind seconds."""
+    return f"regexp_replace({text}, {literal(_TO_THE_MINUTE)}, '\\1:00\\3')"
+
+
+def resolved(column: Column, text: str) -> str:
+    """Return the SQL of a struct (moment, outcome) of text that is a local time of the column's zone.
+
+    Which moments a local time can mean is found from the offsets a good day before and behind it: none of them
+    in a gap, two when the clock was set back.
+    """
+    zone = literal(str(column.zone))
+    if column.format is not None and "%z" in column.format:
+        return f"{{'moment': CAST(try_strptime({text}, {literal(column.format)}) AS TIMESTAMP), 'outcome': 0}}"
+    if column.format is not None:
+        local, plain = f"try_strptime({text}, {literal(column.format)})", "NULL::TIMESTAMP"
+    else:
+        form = f"regexp_full_match({text}, {literal(_TIME)})"
+        local, plain = f"CASE WHEN {form} THEN TRY_CAST({text} AS TIMESTAMP) END", _with_offset(text)
+
+    def shown(at: str) -> str:
+        return f"timezone({zone}, CAST({at} AS TIMESTAMPTZ))"
+
+    def candidate(sign: str) -> str:
+        near = f"(l {sign} {_AROUND})"
+        return f"l - ({shown(near)} - {near})"
+
+    both = f"list_transform([{local}], lambda l: {{'l': l, 'a': {candidate('-')}, 'b': {candidate('+')}}})"
+    first, second = f"{shown('c.a')} = c.l", f"{shown('c.b')} = c.l"
+    chosen = {"reject": "NULL", "earlier": "least(c.a, c.b)", "later": "greatest(c.a, c.b)"}[column.ambiguous]
+    outcome = TWICE if column.ambiguous == "reject" else OF_TYPE
+    # A bare zero or null has its own type, so each branch of the CASE is cast alike.
+    choice = (
+        f"CASE WHEN c.l IS NULL THEN {_outcome(plain, OF_TYPE)} "
+        f"WHEN {first} AND {second} AND c.a <> c.b THEN {_outcome(chosen, outcome)} "
+        f"WHEN {first} THEN {_outcome('c.a', OF_TYPE)} WHEN {second} THEN {_outcome('c.b', OF_TYPE)} "
+        f"ELSE {_outcome('NULL', IN_A_GAP)} END"
+    )
+    return f"list_transform({both}, lambda c: {choice})[1]"
+
+
+def _outcome(value: str, outcome: int) -> str:
+    return f"{{'moment': CAST({value} AS TIMESTAMP), 'outcome': {outcome}}}"
+
+
+def bound(column: Column, text: str) -> str:
+    """Return the SQL of a bound that a contract gives in ISO 8601; one with an offset becomes UTC."""
+    if column.type == "date":
+        return f"DATE {literal(datetime.fromisoformat(text).date().isoformat())}"
+    return timestamp(datetime.fromisoformat(text))
+
+
+def timestamp(at: datetime) -> str:
+    """Return a moment as an SQL literal in UTC."""
+    if at.tzinfo is not None:
+        at = at.astimezone(UTC).replace(tzinfo=None)
+    return f"TIMESTAMP {literal(at.isoformat(sep=' '))}"
+
+
+def expected(column: Column) -> str:
+    """Return how values of a column are written, for people."""
+    if column.format is not None:
+        return column.format
+    if column.type == "date":
+        return "YYYY-MM-DD"
+    if column.type == "timestamptz" and column.zone is None:
+        return "ISO 8601 with an offset, such as 2019-01-31T08:00:00+01:00; without one, the column needs a zone"
+    if column.type == "timestamptz":
+        return f"ISO 8601, such as 2019-01-31 08:00:00, in {column.zone}"
+    return "ISO 8601 in UTC, such as 2019-01-31 08:00:00; a column with other offsets is a timestamptz"
