@@ -10,10 +10,8 @@ from perennial.aws.handler import parse_event
 from perennial.errors import DefinitionError, PerennialError, TransientError
 from perennial.ports import Ports
 
-STEPS = (
-    *("ingest", "backfill", "gather", "features", "forget"),
-    *("admit", "training_set", "train", "evaluate", "register", "smoke", "promote", "fail"),
-)
+STEPS: tuple[str, ...] = ("ingest", "backfill", "gather", "features", "forget", "admit", "training_set", "train")
+STEPS += ("evaluate", "register", "smoke", "promote", "fail")
 DONE, WRONG, TRANSIENT = 0, 10, 20
 log = logging.getLogger("perennial")
 

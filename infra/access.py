@@ -24,7 +24,7 @@ class Access:
     """What a function or a job needs of the storage; keys are patterns (see ``perennial.keys``)."""
 
     uploads: Literal["read", "delete"] | None = None
-    """What it does with what was uploaded; ``delete``: lists it, reads it and deletes it in all versions."""
+    """What it does with what was uploaded, in all versions; ``delete``: it reads it and deletes it."""
     reads: tuple[str, ...] = ()
     """Key patterns of the artifacts bucket that it reads."""
     writes: tuple[str, ...] = ()
@@ -74,9 +74,9 @@ class Access:
         objects = storage.raw.arn_for_objects("*")
         if self.uploads:
             yield _allow(("s3:GetObject", "s3:GetObjectVersion"), objects)
+            yield _allow(("s3:ListBucket", "s3:ListBucketVersions"), storage.raw.bucket_arn)
         if self.uploads == "delete":
             yield _allow(("s3:DeleteObject", "s3:DeleteObjectVersion"), objects)
-            yield _allow(("s3:ListBucket", "s3:ListBucketVersions"), storage.raw.bucket_arn)
 
     def _tables(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
         table = storage.catalog.table_arn

@@ -13,13 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from infra.cli_data import data
+from infra.cli_features import features
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, table
 from infra.local.cloud import CloudError, LocalCloud
-from infra.options import RUN_SECONDS, Folder, Json, Name, Stage, Wait
+from infra.options import DEFINITIONS, RUN_SECONDS, Folder, Json, Name, Stage, Wait
 from perennial.errors import DefinitionError, PerennialError
 
-DEFINITIONS = Path(__file__).resolve().parent.parent / "layers" / "definitions"
 USAGE = 2
 """Exit code of a command line that is wrong."""
 
@@ -32,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data)
+app.add_typer(features, name="features")
 
 
 @app.command()

@@ -22,14 +22,20 @@ FUNCTIONS = ROOT / "functions"
 DEFINITIONS = ROOT / "layers" / "definitions"
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
+_CODE = ("*.py", "*.html", "*.css")
+"""What the deployed code consists of: modules, and the templates of reports."""
 _NOT_CODE = ["**/__pycache__", "*.pyc"]
+_NOT_DEPLOYED = "client"
+"""The library's package for notebooks."""
 
 
 def code_version() -> str:
     """Return the fingerprint of the deployed code (16 hex digits): the library and the functions."""
     digest = hashlib.sha256()
     for folder in (LIBRARY, FUNCTIONS):
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted(path for kind in _CODE for path in folder.rglob(kind)):
+            if path.is_relative_to(LIBRARY / _NOT_DEPLOYED):
+                continue
             digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -45,7 +51,10 @@ class Code(Construct):
             str(FUNCTIONS), exclude=["*", "!*.py"], ignore_mode=IgnoreMode.GIT, display_name="functions"
         )
         core = lambda_.Code.from_asset(
-            str(LIBRARY.parent.parent), exclude=_NOT_CODE, ignore_mode=IgnoreMode.GIT, display_name="core layer"
+            str(LIBRARY.parent.parent),
+            exclude=[*_NOT_CODE, f"perennial/{_NOT_DEPLOYED}"],
+            ignore_mode=IgnoreMode.GIT,
+            display_name="core layer",
         )
         self._ours = [self._layer("Core", core), self._definitions(definitions)]
         self._packages = {name: self._third_party(name) for name in layer.LAYERS} if third_party else {}
@@ -60,7 +69,8 @@ class Code(Construct):
         with tempfile.TemporaryDirectory() as folder:
             context = Path(folder)
             ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-            shutil.copytree(LIBRARY, context / "perennial", ignore=ignored)
+            not_deployed = shutil.ignore_patterns("__pycache__", "*.pyc", _NOT_DEPLOYED)
+            shutil.copytree(LIBRARY, context / "perennial", ignore=not_deployed)
             shutil.copytree(self._folder, context / PACKAGE, ignore=ignored)
             for path in (
                 FUNCTIONS / "Dockerfile",

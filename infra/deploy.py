@@ -14,15 +14,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any
 
-import boto3
+from perennial.client.deployment import SIGN_IN, session
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = (sys.executable, "-m", "infra.app")
-CLI_REGION = "us-east-1"
-"""Where the CDK CLI deploys to if neither the environment nor the profile names a region."""
-SIGN_IN = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, to those of an account"
 _ENDING_SECONDS = 10.0
 
 # ``Perennial | 12/81 | 11:12:17 PM | CREATE_COMPLETE | AWS::SQS::Queue | Ingest/Queue (IngestQueue1234) reason``
@@ -140,26 +136,6 @@ def outputs(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
     except cloudformation.exceptions.ClientError as error:
         raise DeployError(error.response["Error"]["Message"]) from None
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
-
-
-def session(environment: Mapping[str, str]) -> boto3.Session:
-    """Return a session in the region that the CDK CLI deploys to.
-
-    boto3 by itself does not look at ``AWS_REGION``, which the CLI prefers; and where no region is given, the CLI has
-    one of its own.
-    """
-    names = {
-        "aws_access_key_id": "AWS_ACCESS_KEY_ID",
-        "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
-        "aws_session_token": "AWS_SESSION_TOKEN",
-        "region_name": "AWS_REGION",
-        "profile_name": "AWS_PROFILE",
-    }
-    given: dict[str, Any] = {key: environment[name] for key, name in names.items() if environment.get(name)}
-    if "aws_access_key_id" in given:
-        given.pop("profile_name", None)
-    found = boto3.Session(**given)
-    return found if found.region_name else boto3.Session(**given | {"region_name": CLI_REGION})
 
 
 def toolchain() -> tuple[Path, Path]:

@@ -122,6 +122,9 @@ def describe_run(run: Run) -> str:
         return f"{outputs['rows']:,} rows, {outputs['rejected']:,} rejected"
     if run.kind == "backfill" and "uploads" in outputs:
         return f"{outputs['uploads']:,} files, {outputs['refused']:,} refused; {outputs['rows']:,} rows"
+    if run.kind == "forget" and "rows" in outputs:
+        uploads, deleted = outputs["uploads"], "deleted" if outputs["uploads_deleted"] else "not deleted"
+        return f"{outputs['rows']['snapshots']:,} rows forgotten; {len(uploads):,} uploads held them, {deleted}"
     if run.kind == "train" and "version" in outputs:
         return f"version {outputs['version']}" + ("" if outputs.get("passed") else ", refused by the gate")
     if run.kind == "deploy" and "version" in outputs:

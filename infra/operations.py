@@ -52,7 +52,7 @@ def start_forgetting(
     """
     run_id = str(uuid.uuid4())
     key = keys.forget_request(run_id)
-    request = {"values": dict(values), "delete_uploads": delete_uploads, "by": deployment.person, "reason": reason}
+    request = {"values": dict(values), "delete_uploads": delete_uploads}
     deployment.ports.artifacts.put(key, json.dumps(request).encode(), "application/json")
     return start_machine(deployment, "forget", {"dataset": dataset, "request_key": key}, reason, run_id)
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+DEFINITIONS = Path(__file__).resolve().parent.parent / "layers" / "definitions"
+"""The definitions that are deployed unless others are named."""
 RUN_SECONDS = 1800.0
 """How long a command waits for one run."""
 

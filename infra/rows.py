@@ -122,10 +122,18 @@ def _typed(
             values[name] = None
             continue
         try:
-            values[name] = _CONVERSIONS.get(column.type, str)(text)
-        except (ValueError, KeyError):
+            values[name] = text_value(column, text)
+        except ValueError:
             raise DataError(f"{place}: {name}: {text!r} is no {column.type}", field=name) from None
     return values
+
+
+def text_value(column: Column, text: str) -> Any:
+    """Return a text of a CSV or of the command line as the JSON value that a column asks for; ValueError if none."""
+    try:
+        return _CONVERSIONS.get(column.type, str)(text)
+    except KeyError:
+        raise ValueError(text) from None
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?", re.ASCII)

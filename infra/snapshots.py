@@ -36,19 +36,28 @@ def list_snapshots(ports: Ports, dataset: str) -> tuple[list[dict[str, Any]], Ta
         snapshot = upload.snapshot
         contract = "same" if snapshot.contract == newest else "older"
         kept = snapshot.model_dump(mode="json")
-        content.append({**kept, "uploaded_at": upload.uploaded_at, "source": upload.source, "contract_is": contract})
-        file = upload.source.partition("://")[2].partition("/")[2].partition("/")[2]
+        uploaded_at, source = upload.rank()
+        content.append(
+            {
+                **kept,
+                "source": source,
+                "sources": sorted(upload.sources),
+                "uploaded_at": uploaded_at.isoformat(),
+                "contract_is": contract,
+            }
+        )
+        files = [one.partition("://")[2].split("/", 2)[2] for one in sorted(upload.sources)]
         fewer = upload.original.rows - snapshot.rows
         rows.append(
             (
                 snapshot.snapshot_id[:_SHORT],
-                file,
+                ", ".join(files),
                 snapshot.rows,
                 snapshot.rejected,
                 fewer,
                 _period(snapshot.min_event_time, snapshot.max_event_time),
                 contract,
-                upload.uploaded_at,
+                uploaded_at,
             )
         )
     columns = ["snapshot", "file", "rows", "rejected", "superseded", "period", "contract", "uploaded"]
@@ -121,10 +130,18 @@ def _profile(profile: Mapping[str, Any], upload: LiveUpload) -> Table:
         head = (column["name"], column["type"], column["nulls"], column["distinct"], column.get("min"))
         rows.append((*head, *middle, column.get("max"), column.get("mean"), common))
     columns = ["column", "type", "nulls", "distinct", "min", *quantiles, "max", "mean", "most frequent"]
-    return table(f"{upload.snapshot.snapshot_id}: {upload.original.rows:,} rows of {upload.source}", columns, rows)
+    return table(f"{upload.snapshot.snapshot_id}: {upload.original.rows:,} rows of {upload.rank()[1]}", columns, rows)
 
 
 def _changes(comparison: Mapping[str, Any]) -> Table:
-    names = sorted({name for column in comparison["columns"] for name in column} - {"name"})
-    rows = [(column["name"], *(column.get(name) for name in names)) for column in comparison["columns"]]
-    return table("since the snapshot before", ["column", *names], rows)
+    rows = []
+    for column in comparison["columns"]:
+        before, now = column["null_share"]
+        values = ", ".join(
+            [*(f"+ {value}" for value in column["new"][:3]), *(f"- {value}" for value in column["vanished"][:3])]
+        )
+        shifts = (column["mean_shift"], column["median_shift"], column["psi"])
+        rows.append((column["name"], column["moved"], f"{before:.1%} → {now:.1%}", *shifts, values))
+    before, now = comparison["rows"]
+    columns = ["column", "moved", "nulls", "mean shift", "median shift", "psi", "new and vanished"]
+    return table(f"since {comparison['snapshot_id'][:_SHORT]}: {before:,} rows then, {now:,} now", columns, rows)

@@ -34,25 +34,36 @@ from perennial.settings import Settings
 _MODELS = ("MODELS", "MODEL#*")
 """Patterns of the catalog's partitions about models (see ``perennial.keys``)."""
 
+_MADE_OF_ROWS = ("snapshots/*", "quarantine/*", "reports/ingest/*", "features/*", "training-sets/*")
+"""What a dataset's rows, or figures of them, are in."""
+
 ACCESS: dict[str, Access] = {
     "ingest": Access(
         uploads="read",
-        reads=("snapshots/*",),
+        reads=("snapshots/*", "reports/ingest/*"),
         writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
+        deletes=("snapshots/*",),  # what was forgotten while it was ingested
         catalog="write",
     ),
     "backfill": Access(catalog="write"),
     "gather": Access(catalog="write"),
     "forget": Access(
         uploads="delete",
-        reads=("snapshots/*", "quarantine/*", "reports/ingest/*", "training-sets/*", "requests/*"),
-        writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
-        deletes=("snapshots/*", "quarantine/*", "features/*", "training-sets/*", "reports/ingest/*", "requests/*"),
-        catalog="lock",
+        reads=(*_MADE_OF_ROWS, "requests/*"),
+        writes=("snapshots/*", "quarantine/*", "reports/ingest/*", "features/*"),
+        deletes=(*_MADE_OF_ROWS, "requests/*"),
+        catalog="write",
+        online="write",
     ),
     "features": Access(reads=("snapshots/*", "features/*"), writes=("features/*",), catalog="write", online="write"),
     "admit": Access(catalog="lock", lists_runs=True),
-    "training_set": Access(reads=("snapshots/*", "features/*"), writes=("training-sets/*",), catalog="write"),
+    # A view that is behind the dataset is refreshed first.
+    "training_set": Access(
+        reads=("snapshots/*", "features/*"),
+        writes=("training-sets/*", "features/*"),
+        catalog="write",
+        online="write",
+    ),
     "train": Access(reads=("training-sets/*",), writes=("candidates/*",), catalog="write"),
     "evaluate": Access(
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"

@@ -118,7 +118,9 @@ class Step(Construct):
                 # A job's parameters are texts, so the state machine writes the request as one.
                 "Parameters": {"step": job.step, "input.$": f"States.JsonToString({path})"},
             },
-            "ResultPath": None,
+            # Kept beside the input, which the states after it read; a null for "discard" would be lost on its way.
+            "ResultSelector": {"id.$": "$.JobId"},
+            "ResultPath": "$.job",
             # All attempts, each with its own limit in the job definition, and the wait for capacity.
             "TimeoutSeconds": JOB_SECONDS,
         }

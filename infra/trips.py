@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from perennial.data.contract import validate_csv
+from perennial.data.validate import validate
 from perennial.definitions import Dataset, Model
 
 KNOWN_AT_START = (
@@ -37,15 +37,14 @@ class Trip:
 def read_trips(path: Path, dataset: Dataset, model: Model) -> list[Trip]:
     """Return the valid trips of a month's file, in the order in which they begin."""
     with tempfile.TemporaryDirectory() as folder:
-        good = Path(folder) / "good.parquet"
-        validate_csv(path, dataset, good, Path(folder) / "bad.jsonl")
+        found = validate(path, dataset, Path(folder), Path(folder) / "bad.jsonl", name=path.name)
         columns = ", ".join(KNOWN_AT_START)
         query = (
             f"SELECT {columns}, CAST({model.target} AS DOUBLE) FROM read_parquet(?) "
             f"WHERE {model.filter} ORDER BY {dataset.event_time}"
         )
         with duckdb.connect() as connection:
-            rows = connection.execute(query, [str(good)]).fetchall()
+            rows = connection.execute(query, [[str(part.path) for part in found.parts]]).fetchall()
     return [Trip(dict(zip(KNOWN_AT_START, map(_json, row[:-1]), strict=True)), row[-1]) for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,19 +55,36 @@ def mortal(ports: Ports, fuse: Fuse) -> Ports:
     return replace(ports, **fields)
 
 
-def each_death(step: Callable[[Ports], Any], prepare: Callable[[], Ports]) -> Iterator[tuple[Ports, str]]:
-    """Kill a step at each of its calls, before and after it takes effect.
+def copied(ports: Ports) -> Ports:
+    """Return fakes that hold what others hold, and share nothing with them that can change."""
+    fields: dict[str, Any] = {}
+    for name in ("catalog", "raw", "artifacts", "online", "metrics"):
+        port = getattr(ports, name)
+        fields[name] = fake = type(port)()
+        state = {key: copy.deepcopy(value) for key, value in vars(port).items() if key != "_lock"}
+        vars(fake).update(state)
+    return replace(ports, **fields)
+
+
+def each_death(
+    step: Callable[[Ports], Any], prepare: Callable[[], Ports], *, before: bool = True
+) -> Iterator[tuple[Ports, str]]:
+    """Kill a step at each of its calls, after it takes effect and, if asked for, before.
+
+    To die before a call is to die after the one that came first, for whoever does nothing in between; both are tried
+    of short steps.
 
     Yields
     ------
     (Ports, str)
         What the dead process left, once for each death, and where it died.
     """
+    prepared = prepare()
     count = Fuse(10**6)
-    step(mortal(prepare(), count))
+    step(mortal(copied(prepared), count))
     for calls in range(count.made):
-        for after in (False, True):
-            ports = prepare()
+        for after in (False, True) if before else (True,):
+            ports = copied(prepared)
             try:
                 step(mortal(ports, Fuse(calls, after)))
             except Killed:

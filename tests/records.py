@@ -7,6 +7,7 @@ from typing import Any
 
 from perennial.records import (
     Assessment,
+    Erasure,
     ModelVersion,
     Run,
     Snapshot,
@@ -61,6 +62,27 @@ def a_snapshot(snapshot_id: str = "s1", **changes: Any) -> Snapshot:
         "created_at": AT,
     }
     return Snapshot(**{**example, **changes})
+
+
+def an_erasure(erasure_id: str = "forget-1", **changes: Any) -> Erasure:
+    """Return the record of one row that was forgotten."""
+    example: dict[str, Any] = {
+        "erasure_id": erasure_id,
+        "dataset": "trips",
+        "columns": ("rider",),
+        "types": ("BIGINT",),
+        "subject_sha256": "e" * 64,
+        "salt": "salt",
+        "rows": {"snapshots": 1, "quarantine": 0},
+        "snapshots": {"s1": "s1-left"},
+        "uploads": ("s3://raw/trips/s1.csv?versionId=v1",),
+        "uploads_deleted": False,
+        "by": "arn:aws:iam::000000000000:user/ada",
+        "reason": "the rider asked for it",
+        "run_id": erasure_id,
+        "at": AT,
+    }
+    return Erasure(**{**example, **changes})
 
 
 def a_view(revision: int = 1, **changes: Any) -> ViewVersion:

@@ -15,16 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from infra.local.launcher import HOST
+from perennial.client import deployment
 
-from infra.local.launcher import HOST, RECORD
-
-DEFAULT_STATE = Path(".perennial")
+DEFAULT_STATE = deployment.STATE
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _LOG = "emulator.log"
@@ -49,16 +44,8 @@ class CloudError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """Where a local cloud answers, and the credentials of its administrator."""
-
-    url: str
-    account: str
-    region: str
-    access_key: str
-    secret_key: str
-    pid: int
-    state: Path
+class Endpoint(deployment.Endpoint):
+    """Where a local cloud answers, and how other programs are led to it."""
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables with which a child process, such as the CDK CLI, uses this cloud alone."""
@@ -82,32 +69,6 @@ class Endpoint:
     def unwanted(self) -> tuple[str, ...]:
         """Return the variables that must not reach such a process: they would lead it elsewhere."""
         return (*_UNWANTED, *(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")))
-
-    def session(self) -> boto3.Session:
-        """Return a boto3 session of the administrator; make clients with :meth:`client`."""
-        return boto3.Session(
-            aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key, region_name=self.region
-        )
-
-    def client(self, service: str, **options: Any) -> Any:
-        """Return a boto3 client of the administrator for a service."""
-        direct = Config(proxies={}).merge(options.pop("config", Config()))
-        return self.session().client(service, endpoint_url=self.url, config=direct, **options)  # type: ignore[call-overload]
-
-    def answers(self) -> bool:
-        """Return whether this very instance answers: only it knows the secret key."""
-        quick = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
-        try:
-            account: str = self.client("sts", config=quick).get_caller_identity()["Account"]
-        except (
-            BotoCoreError,
-            ClientError,
-            ResponseParserError,
-            KeyError,
-            ValueError,
-        ):  # another program answers anything
-            return False
-        return account == self.account
 
 
 @dataclass(frozen=True)
@@ -179,11 +140,7 @@ class LocalCloud:
                 return
 
     def _endpoint(self) -> Endpoint | None:
-        try:
-            record = json.loads((self._state / RECORD).read_text())
-            return Endpoint(**record, state=self._state)
-        except (OSError, ValueError, TypeError):
-            return None
+        return Endpoint.recorded(self._state)
 
     def _launch(self) -> Endpoint:
         self._state.mkdir(parents=True)

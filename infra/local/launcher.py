@@ -20,6 +20,7 @@ ACCOUNT = "000000000000"
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 RECORD = "endpoint.json"
+"""What ``perennial.client.deployment`` reads: not imported from there, for the emulator needs none of the library."""
 
 
 def environment(state: Path, port: int, access_key: str, secret_key: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """State machines as in AWS: a nested execution fails the task, and what a task waits for ends with it.
 
 The emulator gives a failed child's own error name to the parent, where AWS gives ``States.TaskFailed`` and
-the child's description as the cause; and an aborted or timed out task leaves its child running.
+the child's description as the cause; an aborted or timed out task leaves its child running; and so does a
+stopped execution with the items of its Distributed Map.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ def task_is_over() -> bool:
     if current is None:
         return False
     execution, deadline = current
-    return execution["status"] != "RUNNING" or time.monotonic() > deadline
+    return _is_over(execution) or time.monotonic() > deadline
+
+
+def _is_over(execution: Mapping[str, Any]) -> bool:
+    """Return whether an execution has ended, or, of an item of a Distributed Map, that whose map it is."""
+    from ministack.services import stepfunctions
+
+    map_run = stepfunctions._map_runs.get(execution.get("mapRunArn"))
+    whole = stepfunctions._executions.get(map_run["executionArn"]) if map_run else None
+    return execution["status"] != "RUNNING" or (whole is not None and whole["status"] != "RUNNING")
 
 
 def pascal(value: Any) -> Any:
@@ -67,6 +77,8 @@ def patch() -> None:
     limited = stepfunctions._invoke_resource_with_timeout
 
     def execute_task(state: Any, raw_input: Any, execution: Any, context: Any) -> Any:
+        if execution.get("mapRunArn") and _is_over(execution):
+            raise stepfunctions._ExecutionError("States.Aborted", "the execution was stopped")
         token = _task.set((execution, float("inf")))
         try:
             return execute(state, raw_input, execution, context)

@@ -6,9 +6,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def test_the_ingest_benchmark_prints_ratios() -> None:
     script = Path(__file__).with_name("ingest.py")
-    done = subprocess.run([sys.executable, str(script), "2000"], capture_output=True, text=True, check=True)
+    command = [sys.executable, str(script), "2000", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
 
+    assert done.stdout.count("× as fast") == 5 - done.stdout.count("is not installed")
+
+
+def test_the_point_in_time_benchmark_prints_ratios_and_that_all_find_the_same() -> None:
+    script = Path(__file__).with_name("point_in_time.py")
+    command = [sys.executable, str(script), "2000x300", "--feast", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout.count("same values") == 3
     assert done.stdout.count("× as fast") == 3
+
+
+def test_the_views_benchmark_prints_what_a_refresh_costs_of_a_rebuild() -> None:
+    script = Path(__file__).with_name("views.py")
+    done = subprocess.run([sys.executable, str(script), "9000", "50"], capture_output=True, text=True, check=True)
+
+    assert "refresh / rebuild = " in done.stdout
+
+
+@pytest.mark.e2e
+def test_the_online_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
+    command = [sys.executable, "-m", "tests.bench.online", "3x4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+
+    assert done.stdout.count("same values") == 1
+    assert done.stdout.count("× as fast") == 1

@@ -104,26 +104,22 @@ def test_snapshots_come_oldest_event_time_first_and_empty_ones_last(catalog: Cat
     assert ids(catalog) == (["january", "march", "none"], 3)
 
 
-def test_a_later_revision_of_a_view_replaces_an_earlier_one(catalog: Catalog) -> None:
-    assert catalog.publish_view(a_view(2))
-    assert catalog.publish_view(a_view(10))
+def test_a_view_replaces_the_one_that_its_writer_saw(catalog: Catalog) -> None:
+    assert catalog.publish_view(a_view(2), None)
+    assert catalog.publish_view(a_view(10), a_view(2).manifest_key)
     assert catalog.view("zone_stats", "f" * 64) == a_view(10)
 
 
-def test_an_earlier_revision_of_a_view_does_not_replace_a_later_one(catalog: Catalog) -> None:
-    catalog.publish_view(a_view(10))
-    assert not catalog.publish_view(a_view(9))
+def test_a_view_does_not_replace_one_that_its_writer_did_not_see(catalog: Catalog) -> None:
+    catalog.publish_view(a_view(10), None)
+    assert not catalog.publish_view(a_view(11), None)
+    assert not catalog.publish_view(a_view(11), a_view(9).manifest_key)
     assert catalog.view("zone_stats", "f" * 64) == a_view(10)
-
-
-def test_publishing_a_view_again_succeeds(catalog: Catalog) -> None:
-    assert catalog.publish_view(a_view(1))
-    assert catalog.publish_view(a_view(1))
 
 
 def test_versions_of_a_view_stand_beside_each_other(catalog: Catalog) -> None:
-    catalog.publish_view(a_view(5))
-    catalog.publish_view(a_view(1, version="e" * 64))
+    catalog.publish_view(a_view(5), None)
+    catalog.publish_view(a_view(1, version="e" * 64), None)
     assert catalog.view("zone_stats", "e" * 64).revision == 1
     with pytest.raises(NotFoundError, match="zone_stats"):
         catalog.view("zone_stats", "d" * 64)

@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from perennial.aws import errors
 from perennial.aws.catalog import DynamoCatalog
-from tests.records import AT, a_run, a_snapshot, a_version, a_view
+from tests.records import AT, a_run, a_snapshot, a_version, a_view, an_erasure
 from tests.tables import CATALOG, create_tables
 
 
@@ -58,7 +58,16 @@ CALLS: dict[str, Callable[[DynamoCatalog], Any]] = {
     "publish_snapshot, known": lambda catalog: catalog.publish_snapshot(
         a_snapshot("s1", source="s3://raw/trips/b.csv", run_id="second")
     ),
-    "publish_view": lambda catalog: catalog.publish_view(a_view(2)),
+    "publish_snapshot, with stand-ins": lambda catalog: catalog.publish_snapshot(
+        a_snapshot("s2"), {"s1": a_snapshot("s1-left", rows=9, rewritten_from="s1")}, None
+    ),
+    "publish_snapshot, uploaded again": lambda catalog: catalog.publish_snapshot(
+        a_snapshot("s1", source_version="v2", uploaded_at=AT)
+    ),
+    "publish_erasure": lambda catalog: catalog.publish_erasure(
+        an_erasure(), {"s1": a_snapshot("s1-left", rows=9, rewritten_from="s1")}, {}, 1
+    ),
+    "publish_view": lambda catalog: catalog.publish_view(a_view(2), a_view(1).manifest_key),
     "allocate_version": lambda catalog: catalog.allocate_version("fare", "run-3"),
     "publish_version": lambda catalog: catalog.publish_version(a_version(3)),
     "promote": promote,
@@ -71,7 +80,7 @@ def prepared(client: Any) -> None:
     catalog.start_run(a_run())
     catalog.claim("held", "run-1", AT + timedelta(hours=1), AT)
     catalog.publish_snapshot(a_snapshot("s1"))
-    catalog.publish_view(a_view(1))
+    catalog.publish_view(a_view(1), None)
     for version in (1, 2):
         catalog.allocate_version("fare", f"run-{version}")
         catalog.publish_version(a_version(version))
@@ -123,3 +132,17 @@ def test_a_reader_that_meets_half_a_transaction_looks_again(monkeypatch: pytest.
         monkeypatch.setattr(catalog, "_pointers", lambda _: next(seen))
         snapshots, revision = catalog.snapshots("trips")
         assert ([snapshot.snapshot_id for snapshot in snapshots], revision) == (["s1", "s2"], 2)
+
+
+def test_a_reader_that_meets_an_erasure_half_done_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_tables(client)
+        catalog = DynamoCatalog(client, CATALOG)
+        catalog.publish_snapshot(a_snapshot("s1"))
+        before = catalog._replacements("trips")
+        catalog.publish_erasure(an_erasure(), {"s1": a_snapshot("s1-left", rewritten_from="s1")}, {}, 1)
+        seen = iter([before, catalog._replacements("trips")])
+        monkeypatch.setattr(catalog, "_replacements", lambda _: next(seen))
+        assert [snapshot.snapshot_id for snapshot in catalog.snapshots("trips")[0]] == ["s1-left"]

@@ -100,6 +100,48 @@ def test_each_version_has_its_time_of_writing(object_store: ObjectStore) -> None
         object_store.written_at("b")
 
 
+def test_an_object_that_is_deleted_is_gone_but_for_its_versions(object_store: ObjectStore, tmp_path: Path) -> None:
+    object_store.put("a", b"older")
+    object_store.put("a", b"newer")
+    newer, older = object_store.versions("a")
+    object_store.delete("a")
+    assert not object_store.exists("a")
+    assert object_store.keys("") == []
+    with pytest.raises(NotFoundError):
+        object_store.get("a")
+    assert object_store.versions("a") == [newer, older]
+    object_store.download("a", tmp_path / "file", older)
+    assert (tmp_path / "file").read_bytes() == b"older"
+
+
+def test_a_version_that_is_deleted_is_gone_for_good(object_store: ObjectStore, tmp_path: Path) -> None:
+    object_store.put("a", b"older")
+    object_store.put("a", b"newer")
+    newer, older = object_store.versions("a")
+    object_store.delete("a", newer)
+    assert object_store.get("a") == b"older"
+    assert object_store.versions("a") == [older]
+    object_store.delete("a", older)
+    assert object_store.versions("a") == []
+    with pytest.raises(NotFoundError):
+        object_store.download("a", tmp_path / "file", older)
+
+
+def test_deleting_what_is_not_there_does_nothing(object_store: ObjectStore) -> None:
+    object_store.put("a", b"1")
+    object_store.delete("b")
+    object_store.delete("a", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    assert object_store.get("a") == b"1"
+    assert object_store.versions("b") == []
+
+
+def test_versions_are_those_of_the_very_key(object_store: ObjectStore) -> None:
+    for key in ("a", "ab", "a/b", "A"):
+        object_store.put(key, key.encode())
+    (version,) = object_store.versions("a")
+    assert version == latest_version(object_store, "a")
+
+
 def latest_version(store: ObjectStore, key: str) -> str:
     if isinstance(store, FakeObjectStore):
         return store.latest_version(key)

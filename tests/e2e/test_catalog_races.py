@@ -16,7 +16,7 @@ from infra.local.cloud import Endpoint
 from perennial.aws.catalog import DynamoCatalog
 from perennial.aws.online import DynamoOnlineStore
 from perennial.errors import ConflictError
-from perennial.ports import OnlineRow
+from perennial.ports import Lookup, OnlineRow
 from tests.records import AT, a_run, a_snapshot, a_version, a_view
 from tests.tables import create_tables
 
@@ -119,9 +119,10 @@ def test_ten_versions_of_one_source_at_once_leave_one_live(catalog: DynamoCatalo
     assert (len(snapshots), revision) == (1, 10)
 
 
-def test_of_ten_revisions_of_a_view_at_once_the_latest_stands(catalog: DynamoCatalog) -> None:
-    race(10, lambda number: catalog.publish_view(a_view(number + 1)))
-    assert catalog.view("zone_stats", "f" * 64) == a_view(10)
+def test_of_ten_tables_of_a_view_at_once_one_is_published(catalog: DynamoCatalog) -> None:
+    published = race(10, lambda number: catalog.publish_view(a_view(number + 1), None))
+    assert sum(published) == 1
+    assert catalog.view("zone_stats", "f" * 64) == a_view(published.index(True) + 1)
 
 
 def test_of_ten_claims_at_once_one_is_granted_and_all_learn_whose(catalog: DynamoCatalog) -> None:
@@ -152,6 +153,24 @@ def test_of_ten_writes_of_an_entity_at_once_the_newest_stands(stores: tuple[Dyna
         return online.write("zone_stats", "f" * 64, rows, revision=1)
 
     race(10, write)
-    found = online.read("zone_stats", "f" * 64, [(zone,) for zone in range(20)], ["mean"])
+    (found,) = online.read_many([Lookup("zone_stats", "f" * 64, [(zone,) for zone in range(20)], ["mean"])])
     assert {row.values["mean"] for row in found.values()} == {9.0}
     assert len(found) == 20
+
+
+@pytest.mark.parametrize("last", [9, 10])
+def test_of_writes_and_withdrawals_at_once_the_latest_revision_stands(
+    stores: tuple[DynamoCatalog, DynamoOnlineStore], last: int
+) -> None:
+    online, zones = stores[1], [(zone,) for zone in range(20)]
+
+    def act(number: int) -> int:
+        revision = last - number
+        if revision % 2:
+            return online.withdraw("zone_stats", "f" * 64, zones, revision)
+        rows = [OnlineRow(zone, AT + timedelta(hours=number), {"mean": float(revision)}) for zone in zones]
+        return online.write("zone_stats", "f" * 64, rows, revision)
+
+    race(8, act)
+    (found,) = online.read_many([Lookup("zone_stats", "f" * 64, zones, ["mean"])])
+    assert [row.values["mean"] for row in found.values()] == ([] if last % 2 else [10.0] * 20)

@@ -100,6 +100,21 @@ def test_a_failed_child_execution_gives_its_own_error_to_its_parent() -> None:  
     assert failure.value.error == "Refused"
 
 
+def test_a_stopped_execution_does_not_stop_the_items_of_its_map() -> None:  # infra/local/machines.py
+    from ministack.services import stepfunctions
+
+    parent, child, run = "arn:parent", "arn:child", "arn:map-run"
+    for arn in (parent, child):
+        stepfunctions._executions[arn] = {"executionArn": arn, "status": "RUNNING", "events": [], "sync": True}
+    stepfunctions._executions[child]["mapRunArn"] = run
+    stepfunctions._map_runs[run] = {"mapRunArn": run, "executionArn": parent, "status": "RUNNING"}
+    stepfunctions._stop_execution({"executionArn": parent})
+    assert (stepfunctions._executions[parent]["status"], stepfunctions._executions[child]["status"]) == (
+        "ABORTED",
+        "RUNNING",
+    )
+
+
 def test_an_unknown_image_counts_as_published() -> None:  # infra/local/registry.py
     from ministack.services import ecr
 

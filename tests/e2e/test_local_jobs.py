@@ -150,6 +150,19 @@ def test_a_stopped_execution_and_a_timed_out_task_end_their_job(cloud: Endpoint,
     wait_for(lambda: None if batch.list_jobs(jobQueue="jobs", jobStatus="RUNNING")["jobSummaryList"] else True)
 
 
+def test_a_stopped_execution_ends_the_jobs_of_its_map_and_starts_no_more(cloud: Endpoint, definition: str) -> None:
+    job = job_state(definition, "sleep", "60")
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "Job"}
+    items = {"Type": "Map", "ItemProcessor": {**processor, "States": {"Job": job}}, "MaxConcurrency": 1, "End": True}
+    begin = {"Type": "Pass", "Result": [1, 2, 3], "Next": "Items"}
+    batch = cloud.client("batch")
+    before = len(batch.list_jobs(jobQueue="jobs", jobStatus="FAILED")["jobSummaryList"])
+    stopped = execute(cloud, "stopped-map", {"Begin": begin, "Items": items}, stop_after=1)
+    assert stopped["status"] == "ABORTED"
+    wait_for(lambda: None if batch.list_jobs(jobQueue="jobs", jobStatus="RUNNING")["jobSummaryList"] else True)
+    assert len(batch.list_jobs(jobQueue="jobs", jobStatus="FAILED")["jobSummaryList"]) == before + 1
+
+
 @pytest.mark.usefixtures("definition")
 def test_an_image_that_was_not_pushed_is_not_in_the_registry(cloud: Endpoint) -> None:
     ecr = cloud.client("ecr")

@@ -43,6 +43,7 @@ def test_much_data_is_a_job_s_and_little_a_function_s(stack: Synthesised) -> Non
         assert job["Parameters"]["Parameters"]["step"] == step
         request = machine["States"][f"{step} job request"]["Parameters"]
         assert request == function["Parameters"]["Payload"], "the same request"
+        assert job["ResultPath"] == "$.job", "what the states before it found is still there after it"
         assert leads_to(machine, f"{step} job")[-1] == leads_to(machine, step)[-1]
 
 

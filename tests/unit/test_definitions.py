@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from perennial.definition_files import Definitions, find_definitions, load_definitions
-from perennial.definitions import parse_duration
+from perennial.definitions import Column, Dataset, parse_duration
 from perennial.errors import DefinitionError, NotFoundError
 
 DATASET = """\
@@ -114,10 +116,6 @@ def test_unknown_names_are_not_found_and_the_known_ones_are_listed(small: Path) 
         found.model("fare").candidate("trees")
 
 
-def test_the_views_of_a_dataset_come_by_name(small: Path) -> None:
-    assert [view.name for view in load_definitions(small).views_of("trips")] == ["now", "past"]
-
-
 def test_comments_blank_lines_and_the_order_of_keys_do_not_count_in_a_fingerprint(small: Path) -> None:
     before = load_definitions(small).dataset("trips").fingerprint
     columns, rest = DATASET.split("[columns]\n")[1].split("[[rules]]")
@@ -168,7 +166,7 @@ WRONG = [
         "datasets/trips.toml",
         'event_time = "at"',
         'event_time = "at"\nformat = "xml"',
-        "format: should be 'csv', not 'xml'",
+        "format: should be 'csv', 'jsonl' or 'parquet', not 'xml'",
     ),
     (TRIPS, 'event_time = "at"', 'event_time = "at"\ndelimiter = ""', "delimiter: should not be empty"),
     (TRIPS, 'event_time = "at"', 'event_time = "at"\nnull = ""', r"null: should be a list in \[ \]"),
@@ -182,8 +180,8 @@ WRONG = [
     ),
     (TRIPS, "nullable = true", 'nullable = "yes"', "columns.kind.nullable: should be true or false"),
     (TRIPS, "nullable = true", "nulable = true", "columns.kind.nulable: .*did you mean nullable"),
-    (TRIPS, "min = 1", 'min = "1"', "columns.zone.min: should be a number, not '1'"),
-    (TRIPS, "min = 1", "min = nan", "columns.zone.min: should be a finite number, not nan"),
+    (TRIPS, "min = 1", 'min = "1"', "columns.zone: min of this integer column is a number, unlike '1'"),
+    (TRIPS, "min = 1", "min = nan", "columns.zone.min.*: should be a finite number, not nan"),
     (TRIPS, "min = 1", "min = 10", "columns.zone: min 10 is above max 9"),
     (
         TRIPS,
@@ -191,14 +189,14 @@ WRONG = [
         'at = { type = "timestamp", format = "dd.mm.yyyy" }',
         "columns.at: format is written in strptime letters.*'dd.mm.yyyy'",
     ),
-    (TRIPS, "min = 1", 'format = "%d"', "columns.zone: format belongs to timestamp and date"),
+    (TRIPS, "min = 1", 'format = "%d"', "columns.zone: format belongs to timestamp, timestamptz, date"),
     (TRIPS, '["a", "b"]', "[]", "columns.kind.allowed: should not be empty"),
     (TRIPS, '["a", "b"]', '[["a"]]', r"columns.kind.allowed\[0\]: should be a number, text or true"),
     (
         "datasets/trips.toml",
         'type = "string"',
         'type = "string", max = 2',
-        "columns.kind: min and max belong to integer",
+        "columns.kind: max belongs to integer, double",
     ),
     (
         "datasets/trips.toml",
@@ -302,6 +300,52 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"type": "decimal"}, "says its precision and a scale"),
+        ({"type": "decimal", "precision": 2, "scale": 3}, "a scale that is not above it"),
+        ({"type": "integer", "precision": 2}, "precision belongs to decimal"),
+        ({"type": "integer", "pattern": "a"}, "pattern belongs to string"),
+        ({"type": "string", "open": True}, "open belongs to categorical"),
+        ({"type": "string", "optional": True}, "an optional column must be nullable"),
+        ({"type": "timestamp", "zone": "Europe/Berlin"}, "zone belongs to timestamptz"),
+        ({"type": "timestamptz", "zone": "Central Europe"}, "zone is an IANA name"),
+        ({"type": "timestamptz", "ambiguous": "later"}, "so it needs zone"),
+        ({"type": "date", "min": 5.0}, "min of this date column is text in ISO 8601"),
+        ({"type": "date", "min": "31.01.2019"}, "min is a time in ISO 8601"),
+        ({"type": "timestamp", "min": "2019-01-31T12:00", "max": "2019-01-31 11:59"}, "is above max"),
+        ({"type": "string", "min_length": 3, "max_length": 2}, "min_length 3 is above max_length 2"),
+        ({"type": "string", "max_null": 1.5}, "less than or equal to 1"),
+    ],
+)
+def test_a_column_s_rules_must_fit_its_type_and_each_other(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Column(**changes)
+
+
+def test_bounds_in_two_forms_of_iso_8601_are_compared_as_times() -> None:
+    Column(type="timestamp", min="2019-01-31T12:00", max="2019-01-31 12:01")
+    Column(type="timestamptz", min="2019-01-31T12:00+02:00", max="2019-01-31T11:00Z")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"key": ("zone",)}, "key names 'zone', which is not among"),
+        ({"key": ("kind",)}, "key column 'kind' must not be nullable"),
+        ({"key": ("at", "at")}, "key names a column twice"),
+        ({"encoding": "klingon"}, "is not a text encoding"),
+        ({"bounds": {"file_period": "%m-%Y"}}, "file_period holds"),
+        ({"file": {"min_rows": 0}}, "greater than or equal to 1"),
+    ],
+)
+def test_rules_of_a_dataset_must_fit_its_columns(changes: dict[str, Any], told: str) -> None:
+    columns = {"at": Column(type="timestamp"), "kind": Column(type="string", nullable=True)}
+    with pytest.raises(ValidationError, match=told):
+        Dataset(**{"name": "trips", "event_time": "at", "columns": columns, **changes})
+
+
 @pytest.mark.parametrize(("file", "old", "new", "told"), WRONG, ids=[f"{case[0]}:{case[2][:40]}" for case in WRONG])
 def test_a_wrong_definition_is_told_in_one_sentence(small: Path, file: str, old: str, new: str, told: str) -> None:
     assert old in FILES[file]
@@ -320,15 +364,6 @@ def test_a_model_with_two_request_views_is_refused(small: Path) -> None:
         small, {"features/also.sql": REQUEST, "models/fare.toml": MODEL.replace("[split]", 'also = ["zone"]\n[split]')}
     )
     assert message(small) == "models/fare.toml: features: at most one request view, not now, also"
-
-
-def test_a_view_of_another_dataset_is_refused(small: Path) -> None:
-    write(
-        small, {"datasets/rides.toml": DATASET, "features/past.sql": STORED.replace("dataset: trips", "dataset: rides")}
-    )
-    assert message(small) == (
-        "models/fare.toml: features: view 'past' reads dataset 'rides', but the model is about 'trips'"
-    )
 
 
 def test_candidates_of_one_name_are_refused(small: Path) -> None:

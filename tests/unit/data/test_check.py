@@ -191,6 +191,17 @@ def test_a_model_that_does_not_fit_its_dataset_or_views_is_refused(changes: dict
         ({"columns": {**COLUMNS, "Zone": Column(type="integer")}}, "'zone' stands twice"),
         ({"columns": {**COLUMNS, "rowid": Column(type="integer")}}, "'rowid' is a name that SQL cannot use"),
         ({"columns": {**COLUMNS, "n": Column(type="integer", allowed=("x",))}}, "'x' is not of type integer"),
+        ({"columns": {**COLUMNS, "n": Column(type="integer", allowed=(1.5,))}}, "1.5 is not of type integer"),
+        (
+            {"columns": {**COLUMNS, "n": Column(type="decimal", precision=4, scale=1, allowed=(0.25,))}},
+            "columns.n.allowed: 0.25 is not of type decimal",
+        ),
+        ({"columns": {**COLUMNS, "n": Column(type="string", pattern="a(?=b)")}}, "is no regular expression of RE2"),
+        (
+            {"columns": {**COLUMNS, "n": Column(type="timestamptz", zone="Europe/Berlim")}},
+            "columns.n.zone: the engine knows no time zone 'Europe/Berlim'; the nearest are Europe/Berlin",
+        ),
+        ({"columns": {**COLUMNS, "n": Column(type="timestamptz", format="%d.%m.%Y")}}, "so the column needs a zone"),
         ({"columns": {**COLUMNS, "d": Column(type="date", format="%Q")}}, "columns.d.format: "),
         ({"delimiter": '"'}, "delimiter"),
     ],

@@ -1,8 +1,8 @@
-"""Feature views offline."""
+"""The parts of stored views, and trying request views."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import duckdb
 import pytest
 
 from perennial.data.engine import Resources, sha256_of
-from perennial.data.views import latest_rows, write_request_view, write_stored_view
+from perennial.data.latest_rows import online_changes
+from perennial.data.view_parts import ALL, Cell, PartFile, Period, bucket_count, periods, since, write_part
+from perennial.data.view_sql import DatasetTable, ViewTable, try_request_view
 from perennial.definitions import Column, Dataset, FeatureView
 from perennial.errors import DefinitionError
 
@@ -24,12 +26,12 @@ RIDES = Dataset(
     },
 )
 REQUEST = FeatureView(name="now", kind="request", dataset="rides", sql="SELECT miles * 2 AS double_miles FROM rides")
+EVERYTHING = Cell(Period(ALL))
 
 
-def stored(sql: str) -> FeatureView:
-    return FeatureView(
-        name="past", kind="stored", dataset="rides", entity=("zone",), feature_time="known_at", ttl="2 days", sql=sql
-    )
+def stored(sql: str, **changes: Any) -> FeatureView:
+    fields = {"name": "past", "kind": "stored", "dataset": "rides", "entity": ("zone",), "feature_time": "known_at"}
+    return FeatureView(**{**fields, "sql": sql, **changes})  # type: ignore[arg-type]
 
 
 BY_ZONE = stored(
@@ -46,100 +48,162 @@ def rows(path: Path) -> list[tuple[Any, ...]]:
     return duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
 
 
-def rides(path: Path, count: int, seed: int = 7) -> Path:
+def rides(path: Path, count: int) -> Path:
     """Write rides whose order is that of no column."""
     return snapshot(
         path,
-        f"SELECT TIMESTAMP '2019-01-01' + to_seconds((i * {seed}) % 86400) AS began, "
-        f"CAST(hash(i) % 50 AS BIGINT) AS zone, (hash(i + {seed}) % 1000) / 7 AS miles FROM range({count}) r(i)",
+        f"SELECT TIMESTAMP '2019-01-01' + to_seconds((i * 7) % 86400) AS began, "
+        f"CAST(hash(i) % 50 AS BIGINT) AS zone, (hash(i + 7) % 1000) / 7 AS miles FROM range({count}) r(i)",
     )
 
 
-def test_a_request_view_keeps_the_rows_and_their_order(tmp_path: Path) -> None:
-    source = rides(tmp_path / "s.parquet", 300_000)
-    made = write_request_view(REQUEST, RIDES, source, tmp_path / "v.parquet", resources=Resources(threads=2))
-    assert made == 300_000
-    assert rows(tmp_path / "v.parquet") == [(2 * row[2],) for row in rows(source)]
-
-
-def test_a_request_view_that_changes_the_number_of_rows_is_refused(tmp_path: Path) -> None:
-    view = REQUEST.model_copy(update={"sql": "SELECT miles FROM rides WHERE zone < 25"})
-    with pytest.raises(DefinitionError, match=r"features/now\.sql: gives \d+ rows for 1000; a request view gives one"):
-        write_request_view(view, RIDES, rides(tmp_path / "s.parquet", 1000), tmp_path / "v.parquet")
-
-
-def test_views_make_the_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
-    source = rides(tmp_path / "s.parquet", 300_000)
-    digests: dict[str, set[str]] = {"request": set(), "stored": set()}
-    for threads in (1, 2, 4, 2):
-        resources = Resources(threads=threads)
-        write_request_view(REQUEST, RIDES, source, tmp_path / "r.parquet", resources=resources)
-        write_stored_view(BY_ZONE, RIDES, [source], tmp_path / "v.parquet", resources=resources)
-        digests["request"].add(sha256_of(tmp_path / "r.parquet"))
-        digests["stored"].add(sha256_of(tmp_path / "v.parquet"))
-    assert [len(found) for found in digests.values()] == [1, 1]
-
-
-def test_a_stored_view_reads_all_snapshots_and_orders_its_rows(tmp_path: Path) -> None:
-    first = snapshot(tmp_path / "a.parquet", "SELECT TIMESTAMP '2019-01-02' AS began, 2::BIGINT AS zone, 4.0 AS miles")
-    second = snapshot(
-        tmp_path / "b.parquet",
-        "SELECT TIMESTAMP '2019-01-03' AS began, 2::BIGINT AS zone, 6.0 AS miles "
-        "UNION ALL SELECT TIMESTAMP '2019-01-03', 1, 1.0",
+def three(path: Path) -> Path:
+    return snapshot(
+        path,
+        "SELECT * FROM (VALUES (TIMESTAMP '2019-01-30', 1::BIGINT, 1.0::DOUBLE), (TIMESTAMP '2019-02-02', 1, 2.0), "
+        "(TIMESTAMP '2019-03-05', 2, 4.0)) v(began, zone, miles)",
     )
-    assert write_stored_view(BY_ZONE, RIDES, [first, second], tmp_path / "v.parquet") == 2
-    assert rows(tmp_path / "v.parquet") == [
-        (1, datetime(2019, 1, 3, 1), 1.0),
-        (2, datetime(2019, 1, 3, 1), 5.0),
-    ]
 
 
-def test_rows_without_an_entity_belong_to_nobody(tmp_path: Path) -> None:
+def write(view: FeatureView, source: Path, cell: Cell = EVERYTHING, **options: Any) -> tuple[PartFile, Path]:
+    path = source.with_name("part.parquet")
+    return write_part(view, [DatasetTable(RIDES, [source])], cell, path, memory="1GB", **options), path
+
+
+def test_a_part_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    source = rides(tmp_path / "s.parquet", 300_000)
+    made = {sha256_of(write(BY_ZONE, source)[1]) for _ in range(3)}
+    assert len(made) == 1
+
+
+def test_a_part_holds_entity_and_feature_time_first_and_is_sorted_by_them(tmp_path: Path) -> None:
+    file, path = write(BY_ZONE, three(tmp_path / "s.parquet"))
+    assert file == PartFile(2, datetime(2019, 2, 2, 1), datetime(2019, 3, 5, 1))
+    assert rows(path) == [(1, datetime(2019, 2, 2, 1), 1.5), (2, datetime(2019, 3, 5, 1), 4.0)]
+
+
+def test_rows_without_an_entity_or_a_feature_time_belong_to_nobody(tmp_path: Path) -> None:
     source = snapshot(
-        tmp_path / "s.parquet", "SELECT TIMESTAMP '2019-01-02' AS began, NULL::BIGINT AS zone, 4.0 AS miles"
+        tmp_path / "s.parquet",
+        "SELECT TIMESTAMP '2019-01-30' AS began, unnest([NULL, 1, 2]::BIGINT[]) AS zone, 1.0::DOUBLE AS miles",
     )
-    assert write_stored_view(BY_ZONE, RIDES, [source], tmp_path / "v.parquet") == 0
+    view = stored("SELECT zone, CASE WHEN zone < 2 THEN began END AS known_at, miles FROM rides")
+    assert rows(write(view, source)[1]) == [(1, datetime(2019, 1, 30), 1.0)]
 
 
-def test_two_values_for_one_entity_and_moment_are_refused(tmp_path: Path) -> None:
-    view = stored("SELECT zone, date_trunc('day', began) AS known_at, miles FROM rides")
-    with pytest.raises(DefinitionError, match="gives more than one row for"):
-        write_stored_view(view, RIDES, [rides(tmp_path / "s.parquet", 1000)], tmp_path / "v.parquet")
+def test_two_rows_for_one_entity_and_moment_are_refused(tmp_path: Path) -> None:
+    view = stored("SELECT zone, date_trunc('year', began) AS known_at, miles FROM rides")
+    with pytest.raises(DefinitionError, match=r'more than one row for \("zone", "known_at"\) = \(1, 2019-01-01'):
+        write(view, three(tmp_path / "s.parquet"))
 
 
-def test_sql_that_fails_on_the_rows_names_its_file(tmp_path: Path) -> None:
-    view = REQUEST.model_copy(update={"sql": "SELECT CAST('x' || zone AS INTEGER) AS z FROM rides"})
-    with pytest.raises(DefinitionError, match=r"^features/now\.sql: "):
-        write_request_view(view, RIDES, rides(tmp_path / "s.parquet", 10), tmp_path / "v.parquet")
+def test_sql_that_fails_on_the_rows_is_a_fault_of_the_definition(tmp_path: Path) -> None:
+    view = stored("SELECT zone, began AS known_at, CAST('x' || zone AS INTEGER) AS n FROM rides")
+    with pytest.raises(DefinitionError, match=r"features/past\.sql: Conversion Error"):
+        write(view, three(tmp_path / "s.parquet"))
 
 
-def test_a_view_can_read_no_file_beyond_its_snapshots(tmp_path: Path) -> None:
-    (tmp_path / "inside").mkdir()
-    secret = tmp_path / "secret.csv"
-    secret.write_text("a\n1\n")
-    view = REQUEST.model_copy(update={"sql": f"SELECT (SELECT max(a) FROM read_csv('{secret}')) AS a FROM rides"})
-    with pytest.raises(DefinitionError, match="Cannot access file"):
-        write_request_view(view, RIDES, rides(tmp_path / "inside" / "s.parquet", 3), tmp_path / "inside" / "v.parquet")
-
-
-def test_a_snapshot_from_before_the_contract_had_a_column_holds_nulls_there(tmp_path: Path) -> None:
-    old = snapshot(tmp_path / "a.parquet", "SELECT TIMESTAMP '2019-01-02' AS began, 2::BIGINT AS zone, 'gone' AS old")
-    write_request_view(REQUEST, RIDES, old, tmp_path / "v.parquet")
-    assert rows(tmp_path / "v.parquet") == [(None,)]
-
-
-def test_the_latest_row_of_each_entity_goes_online(tmp_path: Path) -> None:
-    table = snapshot(
-        tmp_path / "v.parquet",
-        "SELECT * FROM (VALUES (1, TIMESTAMP '2019-01-01', 1.0, DECIMAL '2.50', true, 'x'), "
-        "(1, TIMESTAMP '2019-01-03', 'nan'::DOUBLE, 3.5, false, 'y'), "
-        "(1, TIMESTAMP '2019-01-02', 2.0, 3.5, false, 'y'), "
-        "(2, TIMESTAMP '2019-01-01', 7.0, NULL, NULL, NULL)) v(zone, known_at, a, b, c, d)",
+def test_a_month_is_made_of_the_rows_of_its_window_and_keeps_its_own_feature_times(tmp_path: Path) -> None:
+    view = stored(
+        "SELECT zone, began AS known_at, sum(miles) OVER (PARTITION BY zone ORDER BY began) AS s FROM rides",
+        window="3 days",
     )
-    latest = list(latest_rows(BY_ZONE, table))
-    assert [(row.entity, row.feature_time) for row in latest] == [
-        ((1,), datetime(2019, 1, 3, tzinfo=UTC)),
-        ((2,), datetime(2019, 1, 1, tzinfo=UTC)),
-    ]
-    assert dict(latest[0].values) == {"a": None, "b": 3.5, "c": False, "d": "y"}
-    assert dict(latest[1].values) == {"a": 7.0, "b": None, "c": None, "d": None}
+    february = Cell(Period("2019-02", datetime(2019, 2, 1), datetime(2019, 3, 1)))
+    source = three(tmp_path / "s.parquet")
+    assert rows(write(view, source, february)[1]) == [(1, datetime(2019, 2, 2), 3.0)]
+    shorter = view.model_validate({**view.model_dump(), "window": "1 day"})  # the ride of 30 January is out of it
+    assert rows(write(shorter, source, february)[1]) == [(1, datetime(2019, 2, 2), 2.0)]
+    assert rows(write(shorter, source, february, whole_history=True)[1]) == [(1, datetime(2019, 2, 2), 3.0)]
+    assert write(view, source, february, before=datetime(2019, 2, 2))[0].rows == 0
+
+
+def test_buckets_share_the_entities_among_them(tmp_path: Path) -> None:
+    source = rides(tmp_path / "s.parquet", 1000)
+    whole = rows(write(BY_ZONE, source)[1])
+    parts = [rows(write(BY_ZONE, source, Cell(Period(ALL), bucket, 4))[1]) for bucket in range(4)]
+    assert sorted(row for part in parts for row in part) == whole
+    assert all(parts)
+
+
+def test_a_table_from_before_a_column_was_added_holds_nulls_there(tmp_path: Path) -> None:
+    source = snapshot(tmp_path / "s.parquet", "SELECT TIMESTAMP '2019-01-30' AS began, 1::BIGINT AS zone")
+    view = stored("SELECT zone, began AS known_at, miles FROM rides")
+    assert rows(write(view, source)[1]) == [(1, datetime(2019, 1, 30), None)]
+
+
+def test_a_dataset_without_rows_gives_a_table_without_rows_that_has_columns(tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    file = write_part(BY_ZONE, [DatasetTable(RIDES, [])], EVERYTHING, path, memory="1GB")
+    assert file == PartFile(0, None, None)
+    table = ViewTable(BY_ZONE, [path])
+    reader = stored(
+        "SELECT r.zone, r.began AS known_at, any_value(p.mean_miles) AS m FROM rides r LEFT JOIN past p USING (zone) "
+        "GROUP BY ALL",
+        name="reader",
+        reads=("past",),
+    )
+    source = three(tmp_path / "s.parquet")
+    made = tmp_path / "reader.parquet"
+    assert write_part(reader, [DatasetTable(RIDES, [source]), table], EVERYTHING, made, memory="1GB").rows == 3
+
+
+def test_periods_are_the_months_with_rows_and_what_comes_later() -> None:
+    view = stored(BY_ZONE.sql, window="40 days")
+    found = periods(view, ["2019-01", "2018-11"])
+    assert [period.name for period in found] == ["2018-11", "2018-12", "2019-01", "2019-02.."]
+    assert [period.start for period in found][1:] == [one.end for one in found][:-1]
+    assert found[-1].end is None
+    assert since(view, found[-1]) == datetime(2018, 12, 23)  # 40 days before the first of February
+    assert periods(BY_ZONE, ["2019-01"]) == periods(view, []) == [Period("all")]
+
+
+def test_windows_that_reach_before_the_calendar_read_from_the_beginning() -> None:
+    view = stored(BY_ZONE.sql, window="900000 days")
+    assert since(view, periods(view, ["2019-01"])[0]) is None
+
+
+def test_the_number_of_buckets_is_a_matter_of_the_rows_alone() -> None:
+    assert [bucket_count(rows, 5) for rows in (0, 5, 6, 20, 21, 10**9)] == [1, 1, 4, 4, 16, 256]
+
+
+def changes(view: FeatureView, new: list[Path], *bases: list[Path], folder: Path) -> tuple[list[Any], list[Any]]:
+    changed = list(dict.fromkeys([*new, *(path for base in bases for path in base)]))
+    stretches = [[[path] for path in base] for base in bases]
+    with online_changes(view, changed, [[path] for path in new], stretches, folder) as found:
+        return list(found.rows()), list(found.gone())
+
+
+def test_only_latest_rows_that_differ_are_written_and_vanished_entities_told(tmp_path: Path) -> None:
+    view = stored(BY_ZONE.sql, ttl="2 days")
+    named = "v(zone, known_at, mean_miles)"
+    old = snapshot(
+        tmp_path / "old.parquet",
+        f"FROM (VALUES (1, TIMESTAMP '2019-01-01', 1.0), (2, TIMESTAMP '2019-01-01', 'nan'::DOUBLE), "
+        f"(3, TIMESTAMP '2019-01-01', 3.0)) {named}",
+    )
+    new = snapshot(
+        tmp_path / "new.parquet",
+        f"FROM (VALUES (1, TIMESTAMP '2019-01-01', 1.0), (1, TIMESTAMP '2019-01-02', 5.0), "
+        f"(2, TIMESTAMP '2019-01-01', 'nan'::DOUBLE)) {named}",
+    )
+    written, gone = changes(view, [new], [old], folder=tmp_path)
+    assert [(row.entity, row.values) for row in written] == [((1,), {"mean_miles": 5.0})]
+    assert written[0].expires_at - written[0].feature_time == timedelta(days=3)
+    assert gone == [(3,)]
+    written, gone = changes(view, [new], [], folder=tmp_path)  # nothing is online yet
+    assert [(row.entity, row.values["mean_miles"]) for row in written] == [((1,), 5.0), ((2,), None)]
+    assert gone == []
+
+
+def test_a_request_view_is_tried_on_the_first_rows(tmp_path: Path) -> None:
+    source = rides(tmp_path / "s.parquet", 5000)
+    try_request_view(REQUEST, RIDES, source, tmp_path, resources=Resources(threads=1))
+    for sql, says in (
+        (
+            "SELECT miles FROM rides WHERE zone < 25",
+            r"features/now\.sql: gives \d+ rows for 1000; a request view gives one",
+        ),
+        ("SELECT CAST('x' || zone AS INTEGER) AS z FROM rides", r"features/now\.sql: Conversion Error"),
+    ):
+        with pytest.raises(DefinitionError, match=says):
+            try_request_view(REQUEST.model_copy(update={"sql": sql}), RIDES, source, tmp_path)

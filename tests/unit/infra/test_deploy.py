@@ -10,6 +10,7 @@ import pytest
 
 from infra import deploy
 from infra.deploy import SIGN_IN, DeployError, Progress
+from perennial.client.deployment import session
 
 EVENTS = """\
 Perennial: deploying... [1/1]
@@ -110,4 +111,4 @@ def test_what_the_cli_deployed_is_looked_for_in_the_region_that_the_cli_chose(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert deploy.session(os.environ).region_name == region
+    assert session(os.environ).region_name == region

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from infra.operations import roll_back, upload_file
-from perennial.errors import ConflictError, DataError
+from infra.operations import roll_back
+from perennial.errors import ConflictError
 from perennial.fakes import FakeCatalog
 from tests.records import AT, a_version
 
@@ -44,12 +41,3 @@ def test_a_roll_back_that_leads_nowhere_is_refused(promoted: tuple[int, ...], to
     champion = catalog.champion("fare")
     assert champion is not None
     assert champion.version == promoted[-1]
-
-
-@pytest.mark.parametrize("dataset", ["", "../x", "a/b", "Flats"])
-def test_what_cannot_be_a_dataset_s_name_is_refused_before_anything_is_sent(tmp_path: Path, dataset: str) -> None:
-    nowhere: Any = None
-    (tmp_path / "f.csv").write_text("a\n1\n")
-
-    with pytest.raises(DataError, match="cannot be a dataset's name"):
-        upload_file(nowhere, dataset, tmp_path / "f.csv", 1, lambda run, step: None)

@@ -1,18 +1,21 @@
-"""The steps ``backfill`` and ``gather``, what a file of a backfill writes down, and how a backfill that fails is closed."""
+"""The steps ``backfill`` and ``gather``, and what a file of a backfill writes down."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 
+from perennial.definition_files import Definitions
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Run, StepRecord
 from perennial.steps import backfill, fail, gather
+from perennial.steps.sizes import bytes_behind_views
 from tests.records import AT, a_run, a_snapshot
 from tests.training_runs import PERSON
-from tests.unit.steps.world import new_ports
+from tests.unit.steps.world import PAST, RIDES, new_ports
 
 
 @pytest.fixture
@@ -27,13 +30,10 @@ def ingest_part(ports: Ports, key: str, rows: int = 10, published: bool = True, 
     """Let one file be ingested, or refused."""
     run_id = backfill.part_run("b", key)
     ports.catalog.start_run(a_run(run_id, subject="rides"))
-    try:
-        with backfill.recorded_part(ports, "b", run_id, key) as output:
-            if error:
-                raise DataError(error)
-            output.update({"rows": rows, "rejected": 1, "published": published})
-    except DataError:
-        pass
+    with suppress(DataError), backfill.recorded_part(ports, "b", run_id, key) as output:
+        if error:
+            raise DataError(error)
+        output.update({"rows": rows, "rejected": 1, "published": published})
     return ports.catalog.run(run_id)
 
 
@@ -115,3 +115,13 @@ def test_a_backfill_that_is_stopped_closes_the_files_that_it_was_at(ports: Ports
         "the execution was stopped before it was done",
     )
     assert ports.catalog.run(done.run_id).status == "succeeded"
+
+
+def test_a_dataset_weighs_what_its_views_read_of_other_datasets_too() -> None:
+    walks = RIDES.model_copy(update={"name": "walks"})
+    both = PAST.model_copy(update={"name": "both", "dataset": "walks", "reads": ("rides",)})
+    ports = new_ports(Definitions({"rides": RIDES, "walks": walks}, {"both": both}, {}))
+    for name, size in (("rides", 700), ("walks", 50)):
+        ports.catalog.publish_snapshot(a_snapshot(f"s-{name}", dataset=name, size=size))
+    assert bytes_behind_views(ports, "rides") == bytes_behind_views(ports, "walks") == 750
+    assert bytes_behind_views(new_ports(), "rides") == 0

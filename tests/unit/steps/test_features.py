@@ -1,4 +1,4 @@
-"""Bringing feature views up to date."""
+"""The step that brings feature views up to date, on what the step of ingest has made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 
 from perennial.definition_files import Definitions
 from perennial.definitions import FeatureView
-from perennial.errors import NotFoundError
+from perennial.errors import DefinitionError, NotFoundError
 from perennial.fakes import FakeOnlineStore
-from perennial.ports import OnlineRow, Ports
+from perennial.ports import Lookup, OnlineRow, Ports
 from perennial.steps import features, ingest
-from tests.unit.steps.world import DEFINITIONS, PAST, new_ports, survives_kills, upload
+from tests.unit.steps.world import DEFINITIONS, NOW, PAST, new_ports, upload
+
+VERSION = DEFINITIONS.view_version("past")
 
 
 def ingested(ports: Ports, run_id: str = "run-1", **options: int | str) -> Ports:
@@ -27,27 +29,29 @@ def run(ports: Ports, run_id: str = "run-1") -> features.Refreshed:
     return features.run(features.Request(run_id=run_id, dataset="rides"), ports)
 
 
-def test_request_views_are_made_once_per_snapshot_and_stored_ones_over_all() -> None:
+def online(ports: Ports, *zones: int) -> dict[int, tuple[datetime, object]]:
+    (found,) = ports.online.read_many([Lookup("past", VERSION, [(zone,) for zone in zones], ["mean"])])
+    return {entity[0]: (row.feature_time, row.values["mean"]) for entity, row in found.items()}
+
+
+def test_stored_views_are_made_over_all_snapshots() -> None:
     ports = ingested(new_ports())
-    assert run(ports).views == {"now": 20, "past": 11}
-    first = ports.artifacts.keys("features/now/")
+    assert run(ports).views == {"past": 11}
     ingested(ports, "run-2", name="b.csv", day=10, rows=7)
-    assert run(ports, "run-2").views == {"now": 27, "past": 15}
-    assert len(first) == 1
-    assert len(ports.artifacts.keys("features/now/")) == 2
-    version = ports.catalog.view("past", PAST.fingerprint)
-    assert (version.revision, version.rows, len(version.snapshots)) == (2, 15, 2)
-    assert version.key in ports.artifacts.keys("features/past/")
+    assert run(ports, "run-2").views == {"past": 15}
+    version = ports.catalog.view("past", VERSION)
+    assert (version.revision, version.revisions, version.rows) == (2, {"rides": 2}, 15)
+    assert len(version.snapshots) == 2
+    assert version.manifest_key in ports.artifacts.keys("features/past/")
 
 
 def test_the_online_store_holds_each_entity_s_latest_value() -> None:
     ports = ingested(new_ports())
     run(ports)
-    found = ports.online.read("past", PAST.fingerprint, [(0,), (1,), (9,)], ["mean"])
     # Rides begin every 4 hours from 1 January on, so zones take turns; on the 4th zones 0 and 1 have one each.
-    assert {entity: (row.feature_time, row.values["mean"]) for entity, row in found.items()} == {
-        (0,): (datetime(2019, 1, 5, tzinfo=UTC), 18.5),
-        (1,): (datetime(2019, 1, 5, tzinfo=UTC), 19.5),
+    assert online(ports, 0, 1, 9) == {
+        0: (datetime(2019, 1, 5, tzinfo=UTC), 18.5),
+        1: (datetime(2019, 1, 5, tzinfo=UTC), 19.5),
     }
 
 
@@ -58,18 +62,7 @@ def test_the_run_succeeds_with_what_was_ingested_and_the_views() -> None:
     assert record.status == "succeeded"
     assert record.outputs["rows"] == 20
     assert record.outputs["rejected"] == 1
-    assert record.outputs["views"] == {"now": 20, "past": 11}
-
-
-def test_a_step_that_is_killed_at_any_call_and_repeated_leaves_what_a_clean_run_leaves() -> None:
-    assert survives_kills(lambda: ingested(new_ports()), run) >= 18
-
-
-def test_a_superseded_file_s_rows_leave_the_stored_views() -> None:
-    ports = ingested(new_ports())
-    run(ports)
-    ingested(ports, "run-2", rows=3)
-    assert run(ports, "run-2").views == {"now": 3, "past": 3}
+    assert record.outputs["views"] == {"past": 11}
 
 
 def test_a_corrected_file_takes_its_latest_values_back_online() -> None:
@@ -77,9 +70,8 @@ def test_a_corrected_file_takes_its_latest_values_back_online() -> None:
     ports = ingested(new_ports())
     run(ports)
     ingested(ports, "run-2", rows=3)
-    run(ports, "run-2")
-    found = ports.online.read("past", PAST.fingerprint, [(0,)], ["mean"])
-    assert (found[0,].feature_time, found[0,].values["mean"]) == (datetime(2019, 1, 2, tzinfo=UTC), 0.5)
+    assert run(ports, "run-2").views == {"past": 3}
+    assert online(ports, 0) == {0: (datetime(2019, 1, 2, tzinfo=UTC), 0.5)}
 
 
 def test_a_slow_step_over_older_snapshots_overwrites_nothing_of_a_later_one() -> None:
@@ -90,15 +82,14 @@ def test_a_slow_step_over_older_snapshots_overwrites_nothing_of_a_later_one() ->
 
     class Overtaken(FakeOnlineStore):
         def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:
+            late = list(rows)
             run(ingested(ports, "run-2", rows=3), "run-2")
-            return ports.online.write(view, version, rows, revision)
+            return ports.online.write(view, version, late, revision)
 
     run(replace(ports, online=Overtaken()))
-    found, expected = (
-        each.online.read("past", PAST.fingerprint, [(zone,) for zone in range(3)], ["mean"]) for each in (ports, clean)
-    )
-    assert found == expected
-    assert ports.catalog.view("past", PAST.fingerprint).revision == 2
+    assert online(ports, 0, 1, 2) == online(clean, 0, 1, 2)
+    assert ports.catalog.view("past", VERSION).revision == 2
+    assert ports.catalog.view("past", VERSION).pending == ()
 
 
 def test_a_dataset_without_snapshots_gets_no_tables() -> None:
@@ -106,14 +97,25 @@ def test_a_dataset_without_snapshots_gets_no_tables() -> None:
     with pytest.raises(NotFoundError, match="there is no run"):
         run(ports)
     assert ports.artifacts.keys("") == []
-    assert ports.catalog.step("run-1", "features").output["views"] == {"now": 0}
+    assert ports.catalog.step("run-1", "features").output["views"] == {}
 
 
 def test_another_definition_of_a_view_makes_tables_beside_the_old_ones() -> None:
     ports = ingested(new_ports())
     run(ports)
-    changed = FeatureView(name="now", kind="request", dataset="rides", sql="SELECT miles AS double_miles FROM rides")
-    views = {**DEFINITIONS.views, "now": changed}
-    later = replace(ports, definitions=Definitions(DEFINITIONS.datasets, views, DEFINITIONS.models))
-    run(later)
-    assert len(later.artifacts.keys("features/now/")) == 2
+    changed = FeatureView.model_validate({**PAST.model_dump(), "sql": PAST.sql.replace("avg", "max")})
+    definitions = Definitions(DEFINITIONS.datasets, {"now": NOW, "past": changed}, DEFINITIONS.models)
+    run(replace(ports, definitions=definitions))
+    tables = {key.split("/")[2] for key in ports.artifacts.keys("features/past/")}
+    assert tables == {VERSION, definitions.view_version("past")}
+    assert ports.catalog.view("past", VERSION).rows == 11
+
+
+def test_a_request_view_that_fails_on_the_rows_is_told_when_they_are_uploaded() -> None:
+    broken = FeatureView.model_validate(
+        {**NOW.model_dump(), "sql": "SELECT CAST('x' AS INTEGER) + zone AS z FROM rides"}
+    )
+    definitions = Definitions(DEFINITIONS.datasets, {"now": broken, "past": PAST}, {})
+    ports = ingested(replace(new_ports(), definitions=definitions))
+    with pytest.raises(DefinitionError, match=r"features/now\.sql: Conversion Error"):
+        run(ports)

@@ -11,10 +11,10 @@ import pytest
 from perennial import keys
 from perennial.definition_files import Definitions
 from perennial.definitions import Monitor
+from perennial.drift import population_stability_index
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import FakeMetricSink, FakeObjectStore, FixedClock
 from perennial.manifest import Histogram
-from perennial.drift import population_stability_index
 from perennial.ports import Ports
 from perennial.records import Assessment
 from perennial.serving.ids import make_request_id

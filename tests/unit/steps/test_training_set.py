@@ -9,11 +9,14 @@ import duckdb
 import pytest
 
 from perennial.definition_files import Definitions
+from perennial.definitions import Candidate
 from perennial.errors import ConflictError, DataError, NotFoundError
-from perennial.ports import Ports
+from perennial.ports import Lookup, Ports
 from perennial.records import Run, TrainingSet, Trigger
 from perennial.steps import features, ingest, training_set
-from tests.unit.steps.world import DEFINITIONS, FARE, PAST, new_ports, survives_kills, upload
+from tests.unit.steps.world import DEFINITIONS, FARE, new_ports, survives_kills, upload
+
+VERSION = DEFINITIONS.view_version("past")
 
 
 def admitted(ports: Ports, run_id: str = "train-1", definition_hash: str | None = None) -> Ports:
@@ -92,8 +95,8 @@ def test_views_that_were_deployed_after_the_last_upload_are_made_then() -> None:
     ports = admitted(ingested(new_ports(), refresh=False))
     made = run(ports)
     assert made.rows_train == 13
-    assert ports.catalog.view("past", PAST.fingerprint).key == made.views["past"]
-    assert len(ports.online.read("past", PAST.fingerprint, [(0,)], ["mean"])) == 1
+    assert ports.catalog.view("past", VERSION).manifest_key == made.views["past"]
+    assert ports.online.read_many([Lookup("past", VERSION, [(0,)], ["mean"])])[0].keys() == {(0,)}
 
 
 def test_a_snapshot_whose_features_are_still_being_made_is_learnt_from() -> None:
@@ -101,7 +104,7 @@ def test_a_snapshot_whose_features_are_still_being_made_is_learnt_from() -> None
     made = run(admitted(ports))
     assert made.rows_train + made.rows_holdout == 40
     assert len(made.snapshots) == 2
-    assert len(ports.catalog.view("past", PAST.fingerprint).snapshots) == 2
+    assert len(ports.catalog.view("past", VERSION).snapshots) == 2
 
 
 def test_a_dataset_without_snapshots_is_refused() -> None:
@@ -111,9 +114,39 @@ def test_a_dataset_without_snapshots_is_refused() -> None:
 
 def test_a_snapshot_that_was_changed_behind_the_system_s_back_is_refused() -> None:
     ports = admitted(ingested(new_ports()))
-    ports.artifacts.put(ports.catalog.snapshots("rides")[0][0].key, b"something else")
+    (part,) = (key for key in ports.artifacts.keys("snapshots/") if key.endswith(".parquet"))
+    ports.artifacts.put(part, b"something else")
     with pytest.raises(DataError, match="its SHA-256 is"):
         run(ports)
+
+
+@pytest.mark.parametrize("changes", [{"filter": "miles > 1000"}, {"target": "NULL::DOUBLE"}])
+def test_a_model_for_which_no_row_counts_is_refused_in_one_sentence(changes: dict[str, str]) -> None:
+    definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": FARE.model_copy(update=changes)})
+    ports = admitted(ingested(new_ports(definitions)), definition_hash=definitions.fingerprint("fare"))
+    with pytest.raises(DataError, match="no row passes the filter and has a target"):
+        run(ports)
+
+
+def test_snapshots_before_the_longest_history_are_not_read_but_count_as_learnt_from() -> None:
+    candidates = (Candidate(name="ridge", algorithm="ridge", history="2 days"),)
+    fare = FARE.model_copy(update={"candidates": candidates})
+    definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": fare})
+    ports = ingested(ingested(new_ports(definitions)), "run-2", name="b.csv", day=10)
+    old, new = ports.catalog.snapshots("rides")[0]
+    ports.artifacts.delete(old.manifest_key)
+    made = run(admitted(ports, definition_hash=definitions.fingerprint("fare")))
+    assert (made.rows_train, made.rows_holdout) == (12, 7)
+    assert made.snapshots == (old.snapshot_id, new.snapshot_id)
+
+
+def test_rows_newer_than_the_latest_target_do_not_move_the_split() -> None:
+    fare = FARE.model_copy(update={"target": "CASE WHEN began < TIMESTAMP '2019-01-04' THEN miles END"})
+    definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": fare})
+    ports = ingested(ingested(new_ports(definitions)), "run-2", name="b.csv", day=10)
+    made = run(admitted(ports, definition_hash=definitions.fingerprint("fare")))
+    assert made.split_at == datetime(2019, 1, 2, 20, tzinfo=UTC)
+    assert made.rows_without_target == 2 + 20
 
 
 def test_a_definition_that_changed_since_admission_is_a_conflict() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import tempfile
+import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from perennial.data.engine import Resources
@@ -17,8 +22,10 @@ from perennial.definitions import Column, Dataset, FeatureView
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import ViewManifest
-from perennial.steps import features
-from perennial.steps.view_tables import ViewTables
+from perennial.steps import features, view_build
+from perennial.steps.view_build import BUCKET_ROWS
+from perennial.steps.view_tables import ViewTables, parts_between
+from tests.interruptions import each_death
 from tests.unit.steps.snapshots import a_run, publish
 
 RIDES = Dataset(
@@ -79,7 +86,7 @@ PRICED = view(
 )
 ABOVE = view(
     "above",
-    "SELECT r.zone, r.began AS known_at, any_value(r.miles) / (1 + max(d.n)) AS x FROM (SELECT zone, began, "
+    "SELECT r.zone, r.began AS known_at, any_value(r.miles) / (1 + sum(d.n)) AS x FROM (SELECT zone, began, "
     "max(miles) AS miles FROM rides GROUP BY zone, began) r LEFT JOIN daily d ON d.zone = r.zone AND "
     "d.known_at <= r.began GROUP BY r.zone, r.began",
     reads=("daily",),
@@ -87,8 +94,11 @@ ABOVE = view(
 )
 VIEWS = {each.name: each for each in (DAILY, RECENT, TOTAL, PRICED, ABOVE)}
 DEFINITIONS = Definitions({"rides": RIDES, "prices": PRICES}, VIEWS, {})
-BUCKET_ROWS = 12
-"""So few that most tables of the test have several buckets."""
+FEW = 12
+"""Rows in a bucket: so few that tables of some rows have several buckets."""
+
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Making an example smaller takes minutes, as each refresh runs a dozen queries."""
 
 moments = st.integers(0, 100 * 12).map(lambda n: datetime(2019, 1, 10) + timedelta(hours=2 * n))
 zones = st.one_of(st.none(), st.integers(0, 5))
@@ -100,41 +110,63 @@ uploads = st.one_of(
 )
 
 
-def refreshed(ports: Ports, dataset: str, run_id: str, **options: Any) -> features.Refreshed:
+def refreshed(
+    ports: Ports, dataset: str, run_id: str, bucket_rows: int = BUCKET_ROWS, rebuild: bool = False
+) -> features.Refreshed:
     a_run(ports, run_id, dataset)
-    request = features.Request(run_id=run_id, dataset=dataset, **options)
-    return features.run(request, ports, resources=Resources(threads=1), bucket_rows=BUCKET_ROWS)
+    request = features.Request(run_id=run_id, dataset=dataset, rebuild=rebuild)
+    return features.run(request, ports, resources=Resources(threads=1), bucket_rows=bucket_rows)
 
 
 def manifests(ports: Ports) -> dict[str, ViewManifest]:
     with tempfile.TemporaryDirectory() as folder:
-        tables = ViewTables(ports, Path(folder), bucket_rows=BUCKET_ROWS)
+        tables = ViewTables(ports, Path(folder), bucket_rows=FEW)
         return {name: tables.stored(each)[1] for name, each in VIEWS.items()}
 
 
 def online(ports: Ports) -> dict[str, Any]:
     """Return the rows that a reader finds, by key."""
-    rows: Any = vars(ports.online)["_rows"]
-    found = {key: value[0] if isinstance(value, tuple) else value for key, value in rows.items()}
-    return {key: (row.feature_time, dict(row.values), row.expires_at) for key, row in found.items() if row.values}
+    kept: Any = vars(ports.online)["_rows"]
+    return {key: (row.feature_time, dict(row.values)) for key, (_, _, row) in kept.items() if row is not None}
 
 
 def rows(ports: Ports, name: str) -> list[tuple[Any, ...]]:
     with tempfile.TemporaryDirectory() as folder:
-        tables = ViewTables(ports, Path(folder), bucket_rows=BUCKET_ROWS)
+        tables = ViewTables(ports, Path(folder), bucket_rows=FEW)
         files = [str(path) for path in tables.fetch(tables.stored(VIEWS[name])[1])]
         return duckdb.execute("FROM read_parquet(?) ORDER BY ALL", [files]).fetchall() if files else []
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.lists(uploads, min_size=1, max_size=6), st.randoms())
+def month(number: int, zones: int = 4, miles: float = 1.0) -> list[tuple[Any, ...]]:
+    """Return a ride of each zone on every third day of a month of 2019."""
+    return [
+        (datetime(2019, number, day, 8 + zone), zone, "a", miles + zone)
+        for day in range(1, 28, 3)
+        for zone in range(zones)
+    ]
+
+
+CORRECTED = [
+    (RIDES, "one", month(1, zones=2)[:6]),
+    (RIDES, "two", month(3, zones=2)[:6]),
+    (PRICES, "p", [(datetime(2019, 1, 2), 0, 5.0)]),
+    (RIDES, "one", month(1, zones=2)[1:5]),
+    (PRICES, "p", [(datetime(2019, 1, 2), 0, 6.0)]),
+    (RIDES, "two", month(3, zones=2)[:6]),
+]
+"""January is corrected when March is there: what other tables make of January in March is another."""
+
+
+@example(changes=CORRECTED, shuffle=random.Random(7))
+@settings(max_examples=4, deadline=None, phases=UNSHRUNK)
+@given(changes=st.lists(uploads, min_size=1, max_size=6), shuffle=st.randoms())
 def test_views_that_are_refreshed_upload_by_upload_are_those_that_are_computed_anew(
     changes: list[Any], shuffle: Any
 ) -> None:
     ports = fake_ports(DEFINITIONS)
     for number, (dataset, source, content) in enumerate(changes):
         publish(ports, dataset, source, content, number)
-        refreshed(ports, dataset.name, f"run-{number}")
+        refreshed(ports, dataset.name, f"run-{number}", FEW)
     fresh = fake_ports(DEFINITIONS)
     last = {(dataset.name, source): (dataset, source, content) for dataset, source, content in changes}
     others = list(last.values())
@@ -142,10 +174,198 @@ def test_views_that_are_refreshed_upload_by_upload_are_those_that_are_computed_a
     for number, (dataset, source, content) in enumerate(others):
         publish(fresh, dataset, source, content, number)
     for dataset in {dataset.name for dataset, _, _ in others}:
-        refreshed(fresh, dataset, f"anew-{dataset}", rebuild=True)
+        refreshed(fresh, dataset, f"anew-{dataset}", FEW, rebuild=True)
     found, expected = manifests(ports), manifests(fresh)
     for name in VIEWS:
         assert found[name].parts == expected[name].parts
         assert found[name].cells == expected[name].cells
         assert found[name].snapshots == expected[name].snapshots
     assert online(ports) == online(fresh)
+
+
+def of(*views: FeatureView) -> Ports:
+    return fake_ports(Definitions({"rides": RIDES, "prices": PRICES}, {each.name: each for each in views}, {}))
+
+
+def test_only_months_that_an_upload_reaches_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = of(RECENT)
+    periods: list[str] = []
+    compute = view_build.write_part
+
+    def counted(view: Any, tables: Any, cell: Any, *arguments: Any, **options: Any) -> Any:
+        periods.append(cell.period.name)
+        return compute(view, tables, cell, *arguments, **options)
+
+    monkeypatch.setattr(view_build, "write_part", counted)
+    for number in range(1, 6):
+        publish(ports, RIDES, f"m{number}", month(number, zones=1), number)
+        refreshed(ports, "rides", f"run-{number}")
+    periods.clear()
+    publish(ports, RIDES, "m6", month(6, zones=1), 6)
+    made = refreshed(ports, "rides", "run-6")
+    assert periods == ["2019-06", "2019-07.."]
+    assert made.computed == {"recent": 2}
+    periods.clear()
+    publish(ports, RIDES, "m2", month(2, zones=1, miles=5), 7)  # a correction: its ten days reach into March
+    refreshed(ports, "rides", "run-7")
+    assert periods == ["2019-02", "2019-03"]
+    periods.clear()
+    assert refreshed(ports, "rides", "run-8").computed == {"recent": 0}
+    assert periods == []
+
+
+def test_only_buckets_of_the_entities_of_an_upload_are_computed_again() -> None:
+    ports = of(TOTAL)
+    publish(ports, RIDES, "all", [(datetime(2019, 1, 1), zone, "a", 1.0) for zone in range(40)])
+    assert refreshed(ports, "rides", "run-1", FEW).computed == {"total": 4}  # 40 rows, 12 in a bucket
+    publish(ports, RIDES, "one", [(datetime(2019, 1, 2), 7, "a", 1.0)], 1)
+    assert refreshed(ports, "rides", "run-2", FEW).computed == {"total": 1}
+    assert (7, datetime(2019, 1, 2), 2.0, 2) in rows(ports, "total")
+
+
+def test_rows_that_an_upload_does_not_touch_are_not_written_online_again() -> None:
+    ports = of(DAILY)
+    publish(ports, RIDES, "m1", month(1))
+    refreshed(ports, "rides", "run-1")
+    before = dict(vars(ports.online)["_rows"])
+    publish(ports, RIDES, "more", [(datetime(2019, 2, 1), 0, "a", 9.0)], 1)
+    refreshed(ports, "rides", "run-2")
+    after = dict(vars(ports.online)["_rows"])
+    assert [key for key in after if after[key] != before.get(key)] == [key for key in after if key.endswith("#0#a")]
+
+
+def test_an_entity_that_a_correction_takes_away_is_gone_online() -> None:
+    ports = of(DAILY)
+    publish(ports, RIDES, "m1", month(1))
+    refreshed(ports, "rides", "run-1")
+    publish(ports, RIDES, "m1", month(1, zones=3), 1)
+    refreshed(ports, "rides", "run-2")
+    assert sorted(key.rpartition("#")[0][-1] for key in online(ports)) == ["0", "1", "2"]
+
+
+def test_rows_expire_a_day_after_their_ttl() -> None:
+    ports = of(DAILY)
+    given: list[Any] = []
+    write = ports.online.write
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ports.online, name)
+
+        def write(self, view: str, version: str, rows: Any, revision: int) -> int:
+            given.extend(rows)
+            return write(view, version, given, revision)
+
+    publish(ports, RIDES, "m1", month(1))
+    refreshed(replace(ports, online=Watched()), "rides", "run-1")  # type: ignore[arg-type]
+    assert len(given) == 4
+    assert {row.expires_at - row.feature_time for row in given} == {timedelta(days=41)}
+
+
+def test_a_step_that_is_killed_at_any_call_and_repeated_leaves_what_a_clean_one_leaves() -> None:
+    before = of(DAILY)
+    publish(before, RIDES, "m1", month(1, zones=2)[:4])
+    refreshed(before, "rides", "run-1")
+    publish(before, RIDES, "m1", month(1, zones=1)[:2], 1)
+    a_run(before, "run-2", "rides")
+
+    def prepare() -> Ports:
+        ports = of(DAILY)
+        for name in ("catalog", "artifacts", "online"):
+            kept = {key: value for key, value in vars(getattr(before, name)).items() if key != "_lock"}
+            vars(getattr(ports, name)).update(copy.deepcopy(kept))
+        return ports
+
+    def step(ports: Ports) -> Any:
+        return refreshed(ports, "rides", "run-2")
+
+    def kept(ports: Ports) -> Any:
+        version = ports.catalog.view("daily", ports.definitions.view_version("daily"))
+        return version, online(ports), set(ports.artifacts.keys("features/"))
+
+    clean = prepare()
+    step(clean)
+    assert kept(clean)[0].pending == ()
+    deaths = 0
+    for ports, where in each_death(step, prepare):
+        step(ports)
+        assert kept(ports) == kept(clean), where
+        deaths += 1
+    assert deaths >= 20
+
+
+def test_a_run_that_was_killed_before_it_wrote_online_is_made_good_by_the_next_upload_s() -> None:
+    ports = of(DAILY)
+    publish(ports, RIDES, "m1", month(1, zones=2))
+    refreshed(ports, "rides", "run-1")
+
+    class Dead:
+        def __getattr__(self, name: str) -> Any:
+            raise KeyboardInterrupt
+
+    publish(ports, RIDES, "m2", [(datetime(2019, 1, 2), 5, "b", 1.0)], 1)
+    with pytest.raises(KeyboardInterrupt):
+        refreshed(replace(ports, online=Dead()), "rides", "run-2")  # type: ignore[arg-type]
+    publish(ports, RIDES, "m3", [(datetime(2019, 3, 2), 0, "a", 1.0)], 2)
+    refreshed(ports, "rides", "run-3")
+    assert len([key for key in online(ports) if key.endswith("#5#b")]) == 1
+
+
+def test_refreshes_that_race_end_with_the_latest_data() -> None:
+    ports = of(DAILY, ABOVE)
+    barrier = threading.Barrier(3)
+
+    def upload(number: int) -> None:
+        publish(ports, RIDES, f"m{number}", month(number, zones=2, miles=number), number)
+        barrier.wait()
+        refreshed(ports, "rides", f"run-{number}")
+
+    threads = [threading.Thread(target=upload, args=(number,)) for number in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in (DAILY, ABOVE):
+        version = ports.catalog.view(each.name, ports.definitions.view_version(each.name))
+        assert (version.revisions, version.pending) == ({"rides": 3}, ())
+    fresh = of(DAILY, ABOVE)
+    for number in (1, 2, 3):
+        publish(fresh, RIDES, f"m{number}", month(number, zones=2, miles=number), number)
+    refreshed(fresh, "rides", "anew")
+    assert online(ports) == online(fresh)
+
+
+def test_a_slow_refresh_over_older_data_never_replaces_a_later_table() -> None:
+    """It has computed its table and is about to publish it when the next upload overtakes it."""
+    ports = of(DAILY)
+    publish(ports, RIDES, "m1", month(1))
+
+    class Overtaken:
+        once = True
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ports.catalog, name)
+
+        def publish_view(self, view: Any, seen: str | None) -> bool:
+            if self.once:
+                self.once = False
+                publish(ports, RIDES, "m2", month(2), 1)
+                refreshed(ports, "rides", "run-2")
+            return ports.catalog.publish_view(view, seen)
+
+    made = refreshed(replace(ports, catalog=Overtaken()), "rides", "run-1")  # type: ignore[arg-type]
+    version = ports.catalog.view("daily", ports.definitions.view_version("daily"))
+    assert version.revisions == {"rides": 2}
+    assert made.views == {"daily": version.rows} == {"daily": 72}
+
+
+def test_parts_are_chosen_by_the_feature_times_in_them() -> None:
+    ports = of(DAILY)
+    for number in (1, 2, 3):
+        publish(ports, RIDES, f"m{number}", month(number), number)
+    refreshed(ports, "rides", "run-1")
+    with tempfile.TemporaryDirectory() as folder:
+        table = ViewTables(ports, Path(folder)).stored(DAILY)[1]
+    chosen = parts_between(table, datetime(2019, 2, 10), datetime(2019, 3, 1))
+    assert {part.period for part in chosen} == {"2019-02"}  # the first of March is known on the second
+    assert {part.period for part in parts_between(table, None, datetime(2019, 2, 2))} == {"2019-01", "2019-02"}

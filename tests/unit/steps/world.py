@@ -67,12 +67,12 @@ def state(ports: Ports) -> dict[str, Any]:
     return {"artifacts": contents, "catalog": catalog, "online": vars(ports.online)["_rows"]}
 
 
-def survives_kills(prepare: Callable[[], Ports], step: Callable[[Ports], Any]) -> int:
+def survives_kills(prepare: Callable[[], Ports], step: Callable[[Ports], Any], *, before: bool = True) -> int:
     """Kill a step at each of its calls, repeat it, compare with a clean run; return how often it was killed."""
     clean = prepare()
     expected = step(clean)
     deaths = 0
-    for ports, where in each_death(step, prepare):
+    for ports, where in each_death(step, prepare, before=before):
         assert step(ports) == expected, f"another result, {where}"
         assert state(ports) == state(clean), f"another state, {where}"
         deaths += 1

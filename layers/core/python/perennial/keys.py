@@ -15,6 +15,11 @@ def snapshot_part(dataset: str, snapshot_id: str, sha256: str) -> str:
     return f"snapshots/{dataset}/{snapshot_id}/{sha256}.parquet"
 
 
+def snapshot_files(dataset: str, snapshot_id: str = "") -> str:
+    """Prefix of a snapshot's parts and manifests; with no id, of all that a dataset has."""
+    return f"snapshots/{dataset}/{snapshot_id}/" if snapshot_id else f"snapshots/{dataset}/"
+
+
 def snapshot_manifest(dataset: str, snapshot_id: str, sha256: str) -> str:
     """JSON of what a snapshot consists of, addressed by its content: it names the upload, and two may share rows."""
     return f"snapshots/{dataset}/{snapshot_id}/{sha256}.json"

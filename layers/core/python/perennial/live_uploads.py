@@ -20,22 +20,6 @@ from datetime import UTC, datetime
 from perennial.records import Moment, Record, Snapshot
 
 
-class LiveUpload(Record):
-    """Some content that is live, with the latest upload that brought it."""
-
-    original: Snapshot
-    """All its good rows, but those forgotten."""
-    snapshot: Snapshot
-    """What is read: the original, or what was made from it without superseded rows."""
-    source: str
-    source_version: str | None
-    uploaded_at: Moment | None
-
-    def rank(self) -> tuple[datetime, str]:
-        """Return what says whose row stands when two uploads share a key: the higher one's."""
-        return self.uploaded_at or datetime.min.replace(tzinfo=UTC), self.source
-
-
 class Pointer(Record):
     """Which content a source has, and since which upload."""
 
@@ -45,6 +29,24 @@ class Pointer(Record):
     uploaded_at: Moment | None
     began: Moment
     """When the run began that published it."""
+
+
+class LiveUpload(Record):
+    """Some content that is live, with the sources that have it."""
+
+    original: Snapshot
+    """All its good rows, but those forgotten."""
+    snapshot: Snapshot
+    """What is read: the original, or what was made from it without superseded rows."""
+    sources: dict[str, Pointer]
+    """Each source that has it."""
+
+    def rank(self, without: str = "") -> tuple[datetime, str]:
+        """Return what says whose row stands when two uploads share a key: the higher one's.
+
+        It is the time and the source of the latest upload; of one from another source than ``without``.
+        """
+        return max(_rank(source, pointer) for source, pointer in self.sources.items() if source != without)
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,12 @@ class DatasetState:
         """Return what is left of an original."""
         return self.kept.get(snapshot_id, snapshot_id)
 
-    def originals(self) -> dict[str, str]:
-        """Return each live original with the source of the latest upload that brought it."""
-        latest: dict[str, str] = {}
-        for source in sorted(self.pointers, key=self._rank):
-            latest[self.original(self.pointers[source].snapshot_id)] = source
-        return latest
+    def originals(self) -> dict[str, dict[str, Pointer]]:
+        """Return each live original with the sources that have it."""
+        found: dict[str, dict[str, Pointer]] = {}
+        for source, pointer in sorted(self.pointers.items()):
+            found.setdefault(self.original(pointer.snapshot_id), {})[source] = pointer
+        return found
 
     def live(self) -> frozenset[str]:
         """Return the snapshots that are read."""
@@ -80,18 +82,10 @@ class DatasetState:
 
     def uploads(self, records: Mapping[str, Snapshot]) -> list[LiveUpload]:
         """Return the live uploads, oldest event time first; KeyError if a record is missing."""
-        found = []
-        for original, source in self.originals().items():
-            pointer = self.pointers[source]
-            found.append(
-                LiveUpload(
-                    original=records[original],
-                    snapshot=records[self.read.get(original, original)],
-                    source=source,
-                    source_version=pointer.source_version,
-                    uploaded_at=pointer.uploaded_at,
-                )
-            )
+        found = [
+            LiveUpload(original=records[original], snapshot=records[self.read.get(original, original)], sources=sources)
+            for original, sources in self.originals().items()
+        ]
         return sorted(found, key=lambda upload: upload.snapshot.order())
 
     def publish(self, snapshot: Snapshot, known: Snapshot | None, read: Mapping[str, Snapshot]) -> DatasetState:
@@ -161,13 +155,14 @@ class DatasetState:
             return self
         return state if state.live() == self.live() else replace(state, revision=self.revision + 1)
 
-    def _rank(self, source: str) -> tuple[datetime, str]:
-        return _moment(self.pointers[source].uploaded_at), source
-
 
 def moved_on(dataset: str, seen: int | None, revision: int) -> str:
     """Return the message of a ConflictError: the dataset is not as the caller saw it."""
     return f"dataset {dataset} is at revision {revision} by now, not at {seen}; look at its uploads and compute again"
+
+
+def _rank(source: str, pointer: Pointer) -> tuple[datetime, str]:
+    return _moment(pointer.uploaded_at), source
 
 
 def _moment(at: datetime | None) -> datetime:

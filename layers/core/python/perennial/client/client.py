@@ -76,7 +76,7 @@ class Client:
 
         >>> client.views()[["view", "kind", "entity", "rows"]]
                    view     kind entity  rows
-        0  trip_context  request   None   NaN
+        0  trip_context  request          NaN
         1    zone_stats   stored   zone   3.0
         """
         import pandas as pd
@@ -271,7 +271,7 @@ class Client:
             "view": name,
             "kind": view.kind,
             "dataset": view.dataset,
-            "entity": ", ".join(view.entity) or None,
+            "entity": ", ".join(view.entity),
             "ttl": view.ttl,
             "rows": None,
             "updated_at": None,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.column_sql import SQL_TYPES, faults, raw, sql_type, table_columns, typed
+from perennial.data.column_sql import faults, outcome, raw, sql_type, table_columns, typed
 from perennial.data.engine import connect, identifier, literal
 from perennial.data.syntax import parse, require_row_by_row, require_steady, tables_read
 from perennial.data.view_parts import table_select
 from perennial.definition_files import Definitions
-from perennial.definitions import Dataset, FeatureView, Model
+from perennial.definitions import Column, Dataset, FeatureView, Model
 from perennial.errors import DefinitionError
 
 _NUMERIC = re.compile(r"^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BOOLEAN)$")
@@ -57,21 +57,45 @@ def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> N
         raise DefinitionError(f"{place}: delimiter: {dataset.delimiter!r} has another meaning in CSV; choose another")
     connection.execute(f"CREATE TABLE {identifier(dataset.name)} ({table_columns(dataset)})")
     for name, column in dataset.columns.items():
-        for value in column.allowed or ():
-            text = literal(str(value))
-            if connection.execute(f"SELECT TRY_CAST({text} AS {SQL_TYPES[column.type]}) IS NULL").fetchone() == (True,):
-                raise DefinitionError(f"{place}: columns.{name}.allowed: {value!r} is not of type {column.type}")
-        if column.format is not None:
-            _bind(connection, f"SELECT {typed(column, 'NULL::VARCHAR')}", f"{place}: columns.{name}.format", dataset)
+        _check_column(connection, column, f"{place}: columns.{name}", dataset)
     for rule in dataset.rules:
         where = f"{place}: rules: {rule.name}"
         _check_expression(connection, rule.check, dataset, where, "BOOLEAN")
     _check_contract(connection, dataset, place)
 
 
+def _check_column(connection: duckdb.DuckDBPyConnection, column: Column, place: str, dataset: Dataset) -> None:
+    """Check what only the engine knows of a column: values of its type, patterns, formats and zones."""
+    for value in column.allowed or ():
+        # What a file may say is said the same way here: 1.5 is no integer, though the engine would round it.
+        text = literal(str(value))
+        value_sql = f"TRY_CAST({text} AS {sql_type(column)})" if column.format or column.zone else typed(column, text)
+        if connection.execute(f"SELECT ({value_sql}) IS NULL").fetchone() == (True,):
+            raise DefinitionError(f"{place}.allowed: {value!r} is not of type {column.type}")
+    if column.pattern is not None:
+        try:
+            connection.execute(f"SELECT regexp_full_match('', {literal(column.pattern)})")
+        except duckdb.InvalidInputException as error:
+            why = str(error).splitlines()[0].partition(": ")[2]
+            raise DefinitionError(
+                f"{place}.pattern: {column.pattern!r} is no regular expression of RE2 ({why})"
+            ) from error
+    if column.zone is not None:
+        names = [name for (name,) in connection.execute("SELECT name FROM pg_timezone_names()").fetchall()]
+        if column.zone not in names:
+            raise DefinitionError(f"{place}.zone: the engine knows no time zone {_missing(column.zone, names)}")
+    if column.type == "timestamptz" and column.zone is None and "%z" not in (column.format or "%z"):
+        raise DefinitionError(f"{place}.format: {column.format!r} has no offset (%z), so the column needs a zone")
+    if column.format is not None:
+        _bind(connection, f"SELECT {typed(column, 'NULL::VARCHAR')}", f"{place}.format", dataset)
+
+
 def _check_contract(connection: duckdb.DuckDBPyConnection, dataset: Dataset, place: str) -> None:
     """Bind the very conditions that ingesting uses."""
-    texts = ", ".join(f"NULL::VARCHAR AS {raw(position)}" for position in range(len(dataset.columns)))
+    texts = ", ".join(
+        f"NULL::VARCHAR AS {raw(position)}, NULL::UTINYINT AS {outcome(position)}"
+        for position in range(len(dataset.columns))
+    )
     conditions = ", ".join(f"({fault.condition})" for fault in faults(dataset)) or "true"
     query = f"SELECT {conditions} FROM {identifier(dataset.name)}, (SELECT {texts})"
     _bind(connection, query, f"{place}: rules", dataset)

@@ -133,9 +133,9 @@ def typing(dataset: Dataset, select: str, coded: Collection[int], doubles: Colle
     for position, (name, column) in enumerate(dataset.columns.items()):
         text, value = raw(position), identifier(f"\x01value{position}")
         if position in doubles:
-            # NULLIF-like tricks would hide the row: the statement must fail, so that the block is read as text.
-            checked = f"coalesce({whole(text)}, error('not whole'))"
-            inner.append(f"CASE WHEN {text} IS NOT NULL THEN {checked} END AS {value}")
+            # The statement must fail, so that the stretch is read as text.
+            doubtful = f"{text} <> trunc({text}) OR abs({text}) >= {WHOLE_LIMIT}"
+            inner.append(f"CASE WHEN {doubtful} THEN error('not whole') ELSE CAST({text} AS BIGINT) END AS {value}")
         elif position not in coded:
             inner.append(f"{text} AS {value}")
         elif column.zone is not None:

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from perennial.data.histogram import stability
-from perennial.data.profile import ColumnProfile, Profile
+from perennial.data.profile import MOMENTS, ColumnProfile, Profile
 from perennial.drift import population_stability_index
 from perennial.records import Record
 
@@ -16,7 +16,8 @@ deviations (Cohen's medium effect)."""
 SOME = 0.4
 """Share of that from which on it has moved at all: 0.1 of PSI, 4 % of nulls, 0.2 standard deviations."""
 MOST_CHANCE = 0.05
-"""Where chance alone makes a larger PSI than this, nothing is said of the spread: with 10 cells, below 360 rows each."""
+"""Where chance alone makes a larger PSI than this, too few rows are there to call a column steady: with 10 cells, below
+360 on either side."""
 _SURE = 3.0
 """Standard errors beyond which a difference is no chance."""
 
@@ -43,6 +44,8 @@ class ColumnComparison(Record):
     """Categories of which there were none before."""
     vanished: tuple[str, ...] = ()
     """Categories of which there are none now."""
+    before: ColumnProfile
+    """What it is compared with, so that a report can be read without the one before it."""
 
 
 class Comparison(Record):
@@ -92,18 +95,14 @@ def _compare(before: ColumnProfile, now: ColumnProfile, rows: tuple[int, int]) -
         median_shift = _shift(before, now, before.quantiles["p50"], now.quantiles["p50"])
         error = math.sqrt(1 / before.values + 1 / now.values)
         scores.append(abs(mean_shift) / MEAN if abs(mean_shift) > _SURE * error else 0.0)
-    psi, chance = _spread(before, now)
+    psi, chance, error = _spread(before, now) or (None, None, 0.0)
     if psi is not None and chance is not None:
-        scores.append(max(psi - chance, 0.0) / PSI)
+        scores.append((psi - chance) / PSI if psi - chance > _SURE * error else 0.0)
     score = max(scores)
-    told = psi is not None or before.values == 0 or now.values == 0 or before.type in _NOT_SPREAD
-    moved: Literal["much", "some", "steady", "unknown"]
-    moved = "much" if score >= 1 else "some" if score >= SOME else "steady" if told else "unknown"
-    if psi is not None and chance is not None and chance > MOST_CHANCE and score < 1:
-        moved = "unknown"
+    quiet: Literal["steady", "unknown"] = "unknown" if chance is not None and chance > MOST_CHANCE else "steady"
     return ColumnComparison(
         name=now.name,
-        moved=moved,
+        moved="much" if score >= 1 else "some" if score >= SOME else quiet,
         score=_rounded(score),
         null_share=(_rounded(shares[0]), _rounded(shares[1])),
         mean_shift=None if mean_shift is None else _rounded(mean_shift),
@@ -112,10 +111,8 @@ def _compare(before: ColumnProfile, now: ColumnProfile, rows: tuple[int, int]) -
         psi_by_chance=None if chance is None else _rounded(chance),
         new=_only_in(now, before),
         vanished=_only_in(before, now),
+        before=before,
     )
-
-
-_NOT_SPREAD = ("timestamp", "timestamptz", "date")
 
 
 def _null_score(shares: tuple[float, float], rows: tuple[int, int]) -> float:
@@ -127,33 +124,39 @@ def _null_score(shares: tuple[float, float], rows: tuple[int, int]) -> float:
 
 def _shift(before: ColumnProfile, now: ColumnProfile, old: object, new: object) -> float | None:
     """Return a difference in standard deviations of before; None where there is none to measure by."""
-    if before.type in _NOT_SPREAD or not before.std or now.std is None:
+    if before.type in MOMENTS or not before.std or now.std is None:
         return None
     if not isinstance(old, int | float) or not isinstance(new, int | float):
         return None
     return new / before.std - old / before.std
 
 
-def _spread(before: ColumnProfile, now: ColumnProfile) -> tuple[float | None, float | None]:
-    """Return the PSI and the one to be expected by chance; None where there is nothing to compare."""
-    if before.type in _NOT_SPREAD or not before.values or not now.values:
-        return None, None
-    if before.all_listed and now.all_listed or before.histogram is None or now.histogram is None:
-        e, a = _cells(before, now)
-        if len(e) < 2 and not (before.all_listed and now.all_listed):
-            return None, None
-        psi, cells = population_stability_index(e, a), len(e)
-    else:
+def _spread(before: ColumnProfile, now: ColumnProfile) -> tuple[float, float, float] | None:
+    """Return the PSI, its expectation by chance and the deviation of that; None where nothing can be compared."""
+    if before.type in MOMENTS or not before.values or not now.values:
+        return None
+    listed = before.all_listed and now.all_listed
+    if before.histogram is not None and now.histogram is not None and not listed:
         psi, cells = stability(before.histogram, now.histogram)
-    # Yurdakul's first-order expectation, see `population_stability_index`.
-    return psi, (cells - 1) * (1 / before.values + 1 / now.values)
+    else:
+        e, a = _cells(before, now)
+        if len(e) < 2 and not listed:
+            return None
+        psi, cells = population_stability_index(e, a), len(e)
+    # Over 1/n + 1/m it tends to chi-squared, see `population_stability_index`.
+    scale = 1 / before.values + 1 / now.values
+    return psi, (cells - 1) * scale, math.sqrt(2 * (cells - 1)) * scale
 
 
 def _cells(before: ColumnProfile, now: ColumnProfile) -> tuple[list[int], list[int]]:
     """Count both over the categories whose counts are known of both, and over all others as one cell."""
     e = {category.value: category.rows for category in before.categories}
     a = {category.value: category.rows for category in now.categories}
-    known = [value for value in dict.fromkeys([*e, *a]) if (value in e or before.all_listed) and (value in a or now.all_listed)]
+    known = [
+        value
+        for value in dict.fromkeys([*e, *a])
+        if (value in e or before.all_listed) and (value in a or now.all_listed)
+    ]
     expected, actual = [e.get(value, 0) for value in known], [a.get(value, 0) for value in known]
     others = before.values - sum(expected), now.values - sum(actual)
     return ([*expected, others[0]], [*actual, others[1]]) if any(others) else (expected, actual)
@@ -161,7 +164,7 @@ def _cells(before: ColumnProfile, now: ColumnProfile) -> tuple[list[int], list[i
 
 def _only_in(one: ColumnProfile, other: ColumnProfile) -> tuple[str, ...]:
     """Return the categories that are listed of one and surely none of the other's."""
-    if not other.all_listed or (not other.values and not other.nulls):
+    if not other.values or not other.all_listed:
         return ()
     known = {category.value for category in other.categories}
     return tuple(category.value for category in one.categories if category.value not in known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from perennial.data.csv_blocks import Positions, SoundBlock, sound_block
 from perennial.data.csv_records import Block, Dialect, cut, decode
 from perennial.data.engine import identifier, literal
 from perennial.data.open_text import open_text
-from perennial.data.sources import BLOCK, MAX_RAW, MAX_RECORD, Prepare, Readable, Stretch
+from perennial.data.sources import BLOCK, MAX_RAW, MAX_RECORD, Prepare, Readable, Stretch, listed
 from perennial.definitions import Dataset
 from perennial.errors import DataError
 
@@ -113,11 +113,11 @@ class CsvSource:
         self, block: SoundBlock, line: int, number: int, connection: duckdb.DuckDBPyConnection
     ) -> Stretch:
         path = self._folder / f"block-{number}.csv"
-        path.write_bytes(block.text)
+        path.write_bytes(block.records)
         rows = _SoundRows(block, line)
 
         def again() -> Stretch:
-            cut_out, _, _ = cut(block.text, self._dialect, len(self._header), line, final=True)
+            cut_out, _, _ = cut(bytes(block.records), self._dialect, len(self._header), line, final=True)
             return self._prepare_cut(cut_out, number, connection)
 
         return Stretch(
@@ -208,18 +208,18 @@ class CsvSource:
         missing = [name for name, column in known.items() if name not in names and not column.optional]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise DataError(f"{self._name}: the header names {_list(twice)} more than once; each column stands once")
+            raise DataError(f"{self._name}: the header names {listed(twice)} more than once; each column stands once")
         hint = "; is the delimiter right?" if len(names) == 1 and len(known) > 1 else ""
         if missing:
             added = self.added_columns
-            also = f" (and has {_list(added)}, which the contract does not know)" if added else ""
+            also = f" (and has {listed(added)}, which the contract does not know)" if added else ""
             raise DataError(
-                f"{self._name}: lacks {_list(missing)}{also}, so the file is refused as a whole; "
+                f"{self._name}: lacks {listed(missing)}{also}, so the file is refused as a whole; "
                 f"add what is missing or change {place}{hint}"
             )
         if self.added_columns and self._dataset.extra_columns == "refuse":
             raise DataError(
-                f"{self._name}: has {_list(self.added_columns)}, which the contract does not know, so the file is "
+                f"{self._name}: has {listed(self.added_columns)}, which the contract does not know, so the file is "
                 f"refused as a whole; take it out or add it to {place}"
             )
 
@@ -241,10 +241,3 @@ class _SoundRows:
     def record(self, row: int) -> bytes:
         starts = self._starts[0]
         return self._block.text[int(starts[row]) : int(starts[row + 1]) - 1]
-
-
-def _list(names: Sequence[str]) -> str:
-    what = "the column" if len(names) == 1 else "the columns"
-    shown = ", ".join(name or "''" for name in names[:5])
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{what} {shown}{more}"

@@ -32,6 +32,7 @@ class Resources:
     threads: int | None = None
     """How many threads; None means one per available core."""
 
+
 _UNITS = {"B": 1, **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", start=1)}}
 _UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", start=1)}
 

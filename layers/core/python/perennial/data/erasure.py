@@ -44,14 +44,11 @@ def canonical(dataset: Dataset, values: Mapping[str, str], folder: Path, resourc
         if not value:
             raise DataError(f"column {name!r}: rows cannot be named by an absent value; give the value that they have")
     columns = {name: _loose(dataset.columns[name]) for name in values}
-    clock = "\x01at" if dataset.event_time not in columns else dataset.event_time
-    small = Dataset.model_construct(
-        **{
-            **Dataset(name=dataset.name, event_time="at", columns={"at": Column(type="timestamp")}).__dict__,
-            "event_time": clock,
-            "columns": columns if clock in columns else {**columns, clock: Column(type="timestamp")},
-        }
-    )
+    clock = "at"
+    while clock in columns:
+        clock += "_"
+    columns[clock] = Column(type="timestamp")  # every dataset has one
+    small = Dataset(name=dataset.name, event_time=clock, columns=columns)
     source = folder / "subject.csv"
     with source.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)

@@ -45,19 +45,18 @@ def _period(dataset: Dataset, name: str) -> tuple[datetime | None, datetime | No
         return None, None
     pattern = "".join(_LETTERS.get(piece) or re.escape(piece) for piece in re.split(r"(%[Ymd])", form))
     match = re.search(rf"(?<!\d){pattern}(?!\d)", PurePosixPath(name).name)
+    said = {letter: int(digits) for letter, digits in match.groupdict().items()} if match else {}
     try:
-        if match is None:
-            raise ValueError(f"it does not match {form}")
-        found = {letter: int(digits) for letter, digits in match.groupdict().items()}
-        start = datetime(found["Y"], found.get("m", 1), found.get("d", 1))
-        if "d" in found:
+        # A name without a year, or with a month 13, is told alike.
+        start = datetime(said.get("Y", 0), said.get("m", 1), said.get("d", 1))
+        if "d" in said:
             return start, start + timedelta(days=1)
-        if "m" in found:
+        if "m" in said:
             return start, (start + timedelta(days=32)).replace(day=1)
         return start, start.replace(year=start.year + 1)
     except (ValueError, OverflowError) as error:
         raise DataError(
-            f"{name}: the name does not say its period ({error}), so the file is refused as a whole; name it after "
+            f"{name}: the name does not say its period, so the file is refused as a whole; name it after "
             f"{form} or change bounds.file_period in datasets/{dataset.name}.toml"
         ) from error
 

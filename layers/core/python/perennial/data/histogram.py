@@ -18,7 +18,7 @@ Sorted = npt.NDArray[Any]
 BINS = 40
 """Most bins of a histogram; at least half as many for numbers whose middle is not cut short by their range."""
 CELLS = 10
-"""Most cells over which the population stability index is taken."""
+"""About how many cells the population stability index is taken over."""
 _DAY = 86_400
 _FAR = 1e300
 """No edge lies beyond, so that none becomes infinite."""
@@ -83,10 +83,11 @@ def stability(before: Histogram, after: Histogram) -> tuple[float, int]:
     """Return the population stability index of two histograms and the number of cells that it was taken over.
 
     Both are first put on the wider of the two grids, over the range that both have bins for: exactly, as grids
-    nest. Neighbouring bins are then joined to at most `CELLS` cells of about equally many values before.
+    nest. Neighbouring bins are then joined to cells that each hold a tenth of the values, so that few of
+    them are empty, and chance has few of them to play with.
     """
     e, a = _on_one_grid(before, after)
-    cells = _joined(e)
+    cells = _joined(e, a)
     expected = [sum(e[start:end]) for start, end in cells]
     actual = [sum(a[start:end]) for start, end in cells]
     return population_stability_index(expected, actual), len(cells)
@@ -109,7 +110,7 @@ def _width(low: float, high: float, *, moments: bool, whole: bool) -> float:
     if whole:
         least = max(least, 1.0)
     # Far from zero neighbouring numbers lie apart; a grid must not be finer than they.
-    least = max(least, math.ulp(max(abs(low), abs(high))), 2.0**-1000)
+    least = max(least, math.ulp(max(abs(low), abs(high))))
     mantissa, exponent = math.frexp(least)
     return math.ldexp(1.0, exponent - (mantissa == 0.5))
 
@@ -135,14 +136,15 @@ def _regrouped(histogram: Histogram, width: float, first: int, last: int) -> lis
     return cells
 
 
-def _joined(counts: Sequence[int]) -> list[tuple[int, int]]:
-    """Return where cells begin and end, each but the last with a tenth of all counts."""
-    aim, cells, start, held = sum(counts) / CELLS, [], 0, 0
-    for end, count in enumerate(counts, start=1):
-        held += count
-        if held >= aim and held > 0:
+def _joined(before: Sequence[int], after: Sequence[int]) -> list[tuple[int, int]]:
+    """Return where cells begin and end, each but the last with a tenth of both taken together, at equal weight."""
+    e, a = sum(before), sum(after)
+    cells, start, held = [], 0, 0
+    for end, (expected, actual) in enumerate(zip(before, after, strict=True), start=1):
+        held += expected * a + actual * e
+        if held * CELLS >= 2 * e * a:
             cells.append((start, end))
             start, held = end, 0
-    if start < len(counts):
-        cells.append((start, len(counts)))
+    if start < len(before):
+        cells.append((start, len(before)))
     return cells

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from perennial.data.sources import MAX_RAW, MAX_RECORD, BadRecord
+from perennial.data.sources import MAX_RAW, MAX_RECORD, BadRecord, listed
 from perennial.definitions import Dataset
 from perennial.errors import DataError
 
@@ -152,7 +152,9 @@ class LineReader:
             _check_characters(keys, values)
         layout = self._layouts.get(keys) or self._new_layout(keys, line)
         if layout.twice is not None:
-            raise _FaultyLineError("duplicate_key", f"the key {layout.twice} stands more than once in the line")
+            raise _FaultyLineError(
+                "duplicate_key", f"{listed([layout.twice], 'key')} stands more than once in the line"
+            )
         return values, layout
 
     def _new_layout(self, keys: tuple[str, ...], line: int) -> _Layout:
@@ -168,9 +170,10 @@ class LineReader:
 
     def _note_added(self, unknown: Sequence[str], line: int) -> None:
         if unknown and self._dataset.extra_columns == "refuse":
+            what = listed(unknown, "key")
             raise DataError(
-                f"{self._name}: line {line} has {listed(unknown)}, which the contract does not know, so the file is "
-                f"refused as a whole; take it out or add it to datasets/{self._dataset.name}.toml"
+                f"{self._name}: line {line} has {what}, which the contract does not know, so the file is refused as a "
+                f"whole; take it out or add it to datasets/{self._dataset.name}.toml"
             )
         self.added.update(dict.fromkeys(unknown))
         if len(self.added) > MAX_ADDED:
@@ -229,10 +232,3 @@ def _written(value: object) -> str:
 def shown(text: bytes) -> str:
     r"""Return a line as text for people: at most ``MAX_RAW`` characters, invalid UTF-8 as ``\xNN``."""
     return text[: 4 * MAX_RAW].decode("utf-8", "backslashreplace")[:MAX_RAW]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names of keys as a sentence has them."""
-    shown = ", ".join(names[:5])
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"the {'key' if len(names) == 1 else 'keys'} {shown}{more}"

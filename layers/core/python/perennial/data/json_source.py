@@ -12,13 +12,11 @@ import duckdb
 
 from perennial.data.column_sql import raw
 from perennial.data.engine import literal
-from perennial.data.json_lines import LineReader, listed, shown
+from perennial.data.json_lines import LineReader, shown
 from perennial.data.open_text import open_text
-from perennial.data.sources import MAX_RECORD, BadRecord, Prepare, Readable, Stretch
+from perennial.data.sources import BLOCK, MAX_RECORD, BadRecord, Prepare, Readable, Stretch, listed
 from perennial.definitions import Dataset
 from perennial.errors import DataError
-
-_NO_LINE_END = 32 << 20
 
 
 @contextmanager
@@ -51,7 +49,8 @@ def open_jsonl(source: Path, dataset: Dataset, folder: Path, *, name: str, block
             raise DataError(f"{name}: is empty; upload a file with one JSON object a line")
         if start.lstrip()[:1] == b"[":
             raise DataError(f"{name}: is a JSON array; write its objects one a line, without brackets around them")
-        if start.split(b"\n", 1)[0].strip() == b"{":
+        first_line, line_end, _ = start.partition(b"\n")
+        if line_end and first_line.strip() == b"{":
             raise DataError(f"{name}: has a JSON object over several lines; write each object on one line")
         yield JsonSource(start, stream, dataset, folder, name, block)
 
@@ -102,9 +101,9 @@ class JsonSource:
             chunk = self._stream.read(self._block)
             # A CR that ends the text may be half of a CRLF: it waits for the next chunk.
             end = max(text.rfind(b"\n"), text.rfind(b"\r", 0, -1)) + 1 if chunk else len(text)
-            if end == 0 and len(text) > _NO_LINE_END:
+            if end == 0 and len(text) > BLOCK:
                 raise DataError(
-                    f"{self._name}: there is no line end in {_NO_LINE_END >> 20} MiB; write one JSON object a line"
+                    f"{self._name}: there is no line end in {BLOCK >> 20} MiB; write one JSON object a line"
                 )
             if end > 0:
                 yield text[:end]
@@ -133,7 +132,7 @@ class JsonSource:
                 multiline = multiline or b"\\n" in text or b"\\r" in text or b"\\u00" in text
         rows = _Rows(self._reader, lines, good, first)
         stretch = Stretch(
-            select=_select(path, len(self._dataset.columns), null, multiline),
+            select=_select(path, len(self._dataset.columns), null, multiline) + ("" if good else " WHERE false"),
             rows=len(good),
             line=rows.line,
             value=rows.value,
@@ -152,7 +151,7 @@ class JsonSource:
         missing = [name for name, column in columns.items() if name not in seen and not column.optional]
         if self._reader.objects and missing:
             raise DataError(
-                f"{self._name}: no line has {listed(missing)}, so the file is refused as a whole; "
+                f"{self._name}: no line has {listed(missing, 'key')}, so the file is refused as a whole; "
                 f"add what is missing or change datasets/{self._dataset.name}.toml"
             )
 

@@ -147,10 +147,7 @@ class Judge:
 
     def _create(self, connection: duckdb.DuckDBPyConnection, select: str) -> int:
         connection.execute("DROP TABLE IF EXISTS typed")
-        connection.execute(f"CREATE TABLE typed AS {select}")
-        (rows,) = one(connection, "SELECT count(*) FROM typed")
-        assert isinstance(rows, int), "a count is a number"
-        return rows
+        return _count(connection, f"CREATE TABLE typed AS {select}")
 
     def _learn(self, connection: duckdb.DuckDBPyConnection, coded: frozenset[int]) -> None:
         """Find the columns that the reader cannot type, to read them as text from now on."""
@@ -161,7 +158,9 @@ class Judge:
         for index, place in enumerate(asked):
             name, column = self._columns[place]
             if column.type == "integer":
-                questions[index] += f" OR coalesce(bool_or(abs(CAST({identifier(name)} AS HUGEINT)) >= {WHOLE_LIMIT}), false)"
+                questions[index] += (
+                    f" OR coalesce(bool_or(abs(CAST({identifier(name)} AS HUGEINT)) >= {WHOLE_LIMIT}), false)"
+                )
         answers = one(connection, f"SELECT {', '.join(questions)} FROM typed")
         self._as_text.update(place for place, answer in zip(asked, answers, strict=True) if answer)
 
@@ -176,9 +175,10 @@ class Judge:
     ) -> Verdict:
         ways = faults(self._dataset, coded, self._limits)
         seen = self._seen(connection, coded)
-        self._find_bad(connection, ways)
-        bad_rows = [row for (row,) in connection.execute(f"SELECT {_ROW} FROM bad ORDER BY {_ROW}").fetchall()]
+        bad_rows: list[int] = []
         rejects, counts = None, Counter[str]()
+        if self._find_bad(connection, ways):
+            bad_rows = [row for (row,) in connection.execute(f"SELECT {_ROW} FROM bad ORDER BY {_ROW}").fetchall()]
         if bad_rows or stretch.bad:
             rejects = folder / f"rejects-{number}.jsonl"
             counts = self._write_rejects(connection, stretch, ways, rejects)
@@ -194,11 +194,11 @@ class Judge:
         new = self._new_categories(connection)
         return Verdict(number, part, rejects, good, careful, bad_rows, counts, months, first, last, seen, new)
 
-    def _find_bad(self, connection: duckdb.DuckDBPyConnection, ways: Sequence[Fault]) -> None:
+    def _find_bad(self, connection: duckdb.DuckDBPyConnection, ways: Sequence[Fault]) -> int:
         condition = " OR ".join(f"({way.condition})" for way in ways) or "false"
         connection.execute("DROP TABLE IF EXISTS bad")
         try:
-            connection.execute(f"CREATE TABLE bad AS SELECT rowid AS {_ROW}, * FROM typed WHERE {condition}")
+            return _count(connection, f"CREATE TABLE bad AS SELECT rowid AS {_ROW}, * FROM typed WHERE {condition}")
         except duckdb.BinderException as error:
             # Only a rule can be wrong here; `perennial check` finds it before anything is deployed.
             message = str(error).splitlines()[0]
@@ -250,8 +250,12 @@ class Judge:
         counts = []
         for place in asked:
             value = f"count({identifier(self._columns[place][0])})"
-            counts += [value, f"count_if({outcome(place)} <> {OF_TYPE})" if place in coded else "0"]
-        total, *found = map(int, one(connection, f"SELECT count(*), {', '.join(counts)} FROM typed"))  # type: ignore[call-overload]
+            counts += [value, f"count(*) FILTER ({outcome(place)} <> {OF_TYPE})" if place in coded else "0"]
+        total, *found = [
+            count
+            for count in one(connection, f"SELECT count(*), {', '.join(counts)} FROM typed")
+            if isinstance(count, int)
+        ]
         seen = {}
         for place, fitting, unfit in zip(asked, found[::2], found[1::2], strict=True):
             seen[self._columns[place][0]] = Seen(total - fitting - unfit, fitting + unfit, fitting)
@@ -260,7 +264,7 @@ class Judge:
         return seen
 
     def _new_categories(self, connection: duckdb.DuckDBPyConnection) -> dict[str, Sequence[str]]:
-        found = {}
+        found: dict[str, Sequence[str]] = {}
         for name, column in self._columns:
             if column.open and column.allowed is not None:
                 value = identifier(name)
@@ -272,17 +276,27 @@ class Judge:
         return found
 
 
+def _count(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
+    """Return how many rows a statement wrote."""
+    (count,) = one(connection, statement)
+    assert isinstance(count, int), "the engine tells how many rows it wrote"
+    return count
+
+
 def event_times(
     connection: duckdb.DuckDBPyConnection, table: str, dataset: Dataset
 ) -> tuple[dict[str, int], datetime | None, datetime | None]:
     """Return a table's rows by the month of their event time, in order, and the first and last event time."""
     time = identifier(dataset.event_time)
+    total, first, last = one(connection, f"SELECT count(*), min({time}), max({time}) FROM {table}")
+    if not isinstance(first, datetime) or not isinstance(last, datetime) or not isinstance(total, int):
+        return {}, None, None
+    if (first.year, first.month) == (last.year, last.month):
+        return {f"{first.year:04d}-{first.month:02d}": total}, first, last
     rows = connection.execute(
-        f"SELECT strftime(month, '%Y-%m'), n, first, last FROM (SELECT date_trunc('month', {time}) AS month, "
-        f"count(*) AS n, min({time}) AS first, max({time}) AS last FROM {table} GROUP BY month) ORDER BY month"
+        f"SELECT date_trunc('month', {time}) AS month, count(*) FROM {table} GROUP BY month ORDER BY month"
     ).fetchall()
-    months = {month: count for month, count, _, _ in rows}
-    return months, rows[0][2] if rows else None, rows[-1][3] if rows else None
+    return {f"{month.year:04d}-{month.month:02d}": count for month, count in rows}, first, last
 
 
 def first_fault(record: BadRecord) -> str:

@@ -16,7 +16,8 @@ EARLIEST, LATEST = "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"
 
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _TIME = _DAY + r"([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,6})?)?)?"
-_TO_THE_MINUTE = r"^(.{16})( ?)(Z|[+-].*)$"
+_SPACED = r" (Z|[+-])"
+_TO_THE_MINUTE = r"^(.{16})(Z|[+-].*)$"
 _UTC = r"( ?(Z|[+-]00(:?00)?))?"
 _OFFSET = r" ?(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
 _AROUND = "INTERVAL 36 HOUR"
@@ -50,8 +51,9 @@ def _with_offset(text: str) -> str:
 
 
 def _with_seconds(text: str) -> str:
-    """The engine reads an offset only behind seconds."""
-    return f"regexp_replace({text}, {literal(_TO_THE_MINUTE)}, '\\1:00\\3')"
+    """The engine reads an offset only right behind seconds."""
+    close = f"regexp_replace({text}, {literal(_SPACED)}, '\\1')"
+    return f"regexp_replace({close}, {literal(_TO_THE_MINUTE)}, '\\1:00\\2')"
 
 
 def resolved(column: Column, text: str) -> str:

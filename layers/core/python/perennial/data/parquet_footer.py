@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,13 @@ import duckdb
 
 from perennial.data.engine import identifier, literal
 from perennial.data.parquet_columns import NO_VALUES
+from perennial.data.sources import listed
 from perennial.errors import DataError
 
-MAX_ROWS = 1 << 31
-"""Rows of a file beyond which it is refused: a few bytes can claim to be any number of equal rows."""
 MAX_CHUNK = 1 << 30
 """Unpacked bytes of one column in one row group beyond which a file is refused."""
 MAX_RATIO = 1000
-"""How many times its own size a file of more than ``MAX_CHUNK`` unpacked bytes may unpack to."""
+"""How many times its own size a file may unpack to, once that is more than ``MAX_CHUNK`` bytes."""
 
 _PATH = re.compile(r'(Parquet )?([Ff]ile )?"[^"]*upload[.]parquet"')
 
@@ -35,6 +34,8 @@ class Shape:
     rows: int
     unpacked: int
     """Bytes."""
+    size: int
+    """Bytes of the file."""
 
 
 def check_form(source: Path, name: str) -> None:
@@ -74,7 +75,7 @@ def readable(name: str) -> Iterator[None]:
         raise DataError(f"{name}: cannot be read as Parquet ({what}); write it again") from error
 
 
-def read_shape(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Shape:
+def read_shape(connection: duckdb.DuckDBPyConnection, path: Path, name: str, columns: int) -> Shape:
     """Return how many rows and bytes the footer claims.
 
     Raises
@@ -94,17 +95,22 @@ def read_shape(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> 
         raise DataError(f"{name}: has no rows; upload a file with rows")
     if rows < 0 or min(least) < 0:
         raise DataError(f"{name}: is broken Parquet (its footer claims fewer than no rows or bytes); write it again")
-    if rows > MAX_ROWS:
-        raise DataError(f"{name}: claims to hold {rows} rows, more than {MAX_ROWS}; upload it in parts")
     if largest > MAX_CHUNK:
         raise DataError(
             f"{name}: a column's row group unpacks to {largest} bytes, more than {MAX_CHUNK}; write smaller row groups"
         )
-    if unpacked > max(MAX_CHUNK, MAX_RATIO * path.stat().st_size):
+    size = path.stat().st_size
+    # A page of some bytes may claim any number of equal values, which are as many values all the same.
+    check_ratio(max(unpacked, 8 * rows * columns), size, name)
+    return Shape(rows, unpacked, size)
+
+
+def check_ratio(unpacked: int, size: int, name: str) -> None:
+    """Refuse a file that unpacks to far more bytes than it has."""
+    if unpacked > max(MAX_CHUNK, MAX_RATIO * size):
         raise DataError(
-            f"{name}: unpacks to {unpacked} bytes, more than {MAX_RATIO} times its size; upload it in parts"
+            f"{name}: unpacks to {unpacked} bytes or more, over {MAX_RATIO} times its size; upload it in parts"
         )
-    return Shape(rows, unpacked)
 
 
 def read_columns(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict[str, tuple[str, str]]:
@@ -137,10 +143,3 @@ def read_columns(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -
         column: (identifier(engine_name), NO_VALUES if column in empty else str(kind))
         for column, (engine_name, kind, *_) in zip(names, described, strict=True)
     }
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names of columns as a sentence has them."""
-    shown = ", ".join(names[:5])
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"the column{'s' * (len(names) > 1)} {shown}{more}"

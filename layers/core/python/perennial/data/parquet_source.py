@@ -20,13 +20,23 @@ import duckdb
 from perennial.data.column_sql import raw
 from perennial.data.engine import ROW_GROUP, Resources, connect, literal
 from perennial.data.parquet_columns import Check, Conversion, conversion, expected
-from perennial.data.parquet_footer import NUMBER, Shape, check_form, listed, read_columns, read_shape, readable
-from perennial.data.sources import MAX_RAW, BadRecord, Prepare, Stretch
+from perennial.data.parquet_footer import (
+    NUMBER,
+    Shape,
+    check_form,
+    check_ratio,
+    read_columns,
+    read_shape,
+    readable,
+)
+from perennial.data.sources import MAX_RAW, BadRecord, Prepare, Stretch, listed
 from perennial.definitions import Dataset
 from perennial.errors import DataError
 
 _WINDOW = 512
 """Rows that are fetched at a time to say what stands in bad ones."""
+_BLOCKS_OF_TEXT = 4
+"""How many blocks of text a stretch may unpack to."""
 
 
 @contextmanager
@@ -63,8 +73,8 @@ def open_parquet(source: Path, dataset: Dataset, folder: Path, *, name: str, blo
     try:
         with connect(folder, Resources(threads=1), reads=[source]) as connection:
             with readable(name):
-                shape = read_shape(connection, path, name)
                 columns = read_columns(connection, path, name)
+                shape = read_shape(connection, path, name, len(columns))
             yield ParquetSource(connection, path, dataset, name, shape, columns, block)
     finally:
         path.unlink()
@@ -87,7 +97,9 @@ class ParquetSource:
         self._lock = Lock()
         self._dataset = dataset
         self._name = name
-        self._rows = shape.rows
+        self._shape = shape
+        self._block = block
+        self._unpacked = 0
         self._step = max(1, min(2 * ROW_GROUP, block * shape.rows // max(1, shape.unpacked)))
         self._from = f"read_parquet({literal(str(path))}, {NUMBER} = true)"
         self._window: tuple[int, list[tuple[str | None, ...]]] = (0, [])
@@ -137,42 +149,78 @@ class ParquetSource:
         return conversions
 
     def stretches(self) -> Iterator[Prepare]:
-        """Cut the file into ranges of row numbers, in order."""
-        for start in range(0, self._rows, self._step):
-            yield partial(self._prepare, start, min(start + self._step, self._rows))
+        """Cut the file into ranges of row numbers, in order.
+
+        Raises
+        ------
+        DataError
+            The file unpacks to far more text than its size and its footer say.
+        """
+        for start in range(0, self._shape.rows, self._step):
+            for first, end in self._ranges(start, min(start + self._step, self._shape.rows)):
+                yield partial(self._prepare, first, end)
+
+    def _ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Halve a range until its texts fit in memory: a dictionary says a long text once for any number of rows."""
+        size = self._text_bytes(start, end)
+        if size <= _BLOCKS_OF_TEXT * self._block or end - start == 1:
+            self._unpacked += size
+            check_ratio(self._unpacked, self._shape.size, self._name)
+            yield start, end
+            return
+        check_ratio(self._unpacked + size, self._shape.size, self._name)
+        middle = (start + end) // 2
+        yield from self._ranges(start, middle)
+        yield from self._ranges(middle, end)
+
+    def _text_bytes(self, start: int, end: int) -> int:
+        texts = [
+            self._found[name]
+            for name, column in self._dataset.columns.items()
+            if name in self._found and column.type in ("string", "categorical")
+        ]
+        if not texts:
+            return 0
+        total = " + ".join(f"coalesce(sum(strlen(CAST({text} AS VARCHAR))), 0)" for text in texts)
+        with self._lock, readable(self._name):
+            row = self._connection.execute(f"SELECT {total} FROM {self._from} WHERE {_within(start, end)}").fetchone()
+        return int(row[0]) if row else 0
 
     def _prepare(self, start: int, end: int, connection: duckdb.DuckDBPyConnection) -> Stretch:
-        within = f"{NUMBER} >= {start} AND {NUMBER} < {end}"
-        lossy = self._lossy(connection, within)
-        bad = [self._bad(number, self._checks[place]) for number, place in lossy]
+        used = ", ".join(self._found[name] for name in self._dataset.columns if name in self._found)
+        with readable(self._name):
+            # A broken page shows while the rows are copied, and each page is unpacked once.
+            connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE upload AS SELECT {NUMBER}, {used} FROM {self._from} "
+                f"WHERE {_within(start, end)}"
+            )
+        lossy = self._lossy(connection)
         lost = [number for number, _ in lossy]
-        if lost:
-            within = " AND ".join([within, *(f"({check.fits}) IS NOT FALSE" for _, check in self._checks)])
+        whole = " AND ".join(f"({check.fits}) IS NOT FALSE" for _, check in self._checks) if lost else "true"
         columns = ", ".join(
             f"{'CAST(NULL AS VARCHAR)' if made is None else made.sql} AS {raw(position)}"
             for position, made in enumerate(self._conversions)
         )
         numbers = _Numbers(start, lost)
         return Stretch(
-            select=f"SELECT {columns} FROM {self._from} WHERE {within}",
+            select=f"SELECT {columns} FROM upload WHERE {whole}",
             rows=end - start - len(lost),
             line=lambda row: numbers.of(row) + 1,
             value=lambda row, column: self._texts(numbers.of(row))[column],
             raw=lambda row: self._raw(numbers.of(row)),
             native=frozenset(place for place, made in enumerate(self._conversions) if made is not None and made.native),
-            bad=bad,
+            bad=[self._bad(number, self._checks[place]) for number, place in lossy],
         )
 
-    def _lossy(self, connection: duckdb.DuckDBPyConnection, within: str) -> list[tuple[int, int]]:
+    def _lossy(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
         """Return the row numbers of values that would not survive, each with the place of its first broken check."""
         if not self._checks:
             return []
         cases = " ".join(f"WHEN ({check.fits}) IS FALSE THEN {place}" for place, (_, check) in enumerate(self._checks))
-        with readable(self._name):
-            return connection.execute(
-                f"SELECT {NUMBER}, place FROM (SELECT {NUMBER}, CASE {cases} END AS place FROM {self._from} "
-                f"WHERE {within}) WHERE place IS NOT NULL"
-            ).fetchall()
+        return connection.execute(
+            f"SELECT {NUMBER}, place FROM (SELECT {NUMBER}, CASE {cases} END AS place FROM upload) "
+            f"WHERE place IS NOT NULL ORDER BY {NUMBER}"
+        ).fetchall()
 
     def _bad(self, number: int, broken: tuple[int, Check]) -> BadRecord:
         position, check = broken
@@ -197,10 +245,14 @@ class ParquetSource:
                 )
                 with readable(self._name):
                     rows = self._connection.execute(
-                        f"SELECT {texts} FROM {self._from} WHERE {NUMBER} >= {start} AND {NUMBER} < {start + _WINDOW}"
+                        f"SELECT {texts} FROM {self._from} WHERE {_within(start, start + _WINDOW)}"
                     ).fetchall()
                 self._window = (start, rows)
             return rows[number - start]
+
+
+def _within(start: int, end: int) -> str:
+    return f"{NUMBER} >= {start} AND {NUMBER} < {end}"
 
 
 class _Numbers:

@@ -76,10 +76,10 @@ def join_features(
 
 
 def _values(lookup: StoredLookup) -> str:
-    """Return the SELECT of a lookup's values, under names that no view can clash with: e0, at, c0 and so on."""
+    """Return the SELECT of a lookup's values, under names that no view can clash with: e0, known_at, c0 and so on."""
     time = identifier(str(lookup.view.feature_time))
     columns = [f"{identifier(name)} AS e{number}" for number, name in enumerate(lookup.view.entity)]
-    columns.append(f"{time} AS at")
+    columns.append(f"{time} AS known_at")
     columns += [f"{identifier(name)} AS c{number}" for number, name in enumerate(lookup.columns)]
     files = ", ".join(literal(str(path)) for path in lookup.parts)
     conditions = [
@@ -94,7 +94,7 @@ def _values(lookup: StoredLookup) -> str:
 def _condition(lookup: StoredLookup, table: str, moment: str) -> str:
     names = lookup.entity or lookup.view.entity
     same = [f"b.{identifier(name)} = {table}.e{number}" for number, name in enumerate(names)]
-    return " AND ".join([*same, f"{moment} >= {table}.at"])
+    return " AND ".join([*same, f"{moment} >= {table}.known_at"])
 
 
 def _unless_stale(lookup: StoredLookup, table: str, moment: str, column: str) -> str:
@@ -103,7 +103,7 @@ def _unless_stale(lookup: StoredLookup, table: str, moment: str, column: str) ->
         return value
     # Whole microseconds: an interval would count a month as thirty days.
     most = int(lookup.view.ttl.total_seconds()) * 1_000_000
-    return f"CASE WHEN epoch_us({moment}) - epoch_us({table}.at) <= {most} THEN {value} END"
+    return f"CASE WHEN epoch_us({moment}) - epoch_us({table}.known_at) <= {most} THEN {value} END"
 
 
 def _named(lookup: StoredLookup, column: str) -> str:

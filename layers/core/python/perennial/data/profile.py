@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import duckdb
 import numpy as np
+from pydantic import Field
 
 from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one
 from perennial.data.histogram import Histogram, Sorted, make_histogram
@@ -34,7 +35,8 @@ LONGEST = 100
 FEW = 10_000
 """Most different texts that are counted; more are estimated."""
 QUANTILES = {"p01": 0.01, "p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
-_MOMENTS = ("timestamp", "timestamptz", "date")
+MOMENTS = ("timestamp", "timestamptz", "date")
+"""Types of columns that say when."""
 _SIGNIFICANT = 10
 """Digits of means and deviations: the rest depends on the processor, and the same rows make the same profile."""
 
@@ -77,7 +79,7 @@ class ColumnProfile(Record):
     mean: Value | None = None
     std: float | None = None
     """Standard deviation over all values (ddof = 0); of moments in seconds."""
-    quantiles: dict[str, Value] = {}
+    quantiles: dict[str, Value] = Field(default_factory=dict)
     """``p01`` to ``p99``: the smallest value of the column that so many percent do not exceed."""
     histogram: Histogram | None = None
     """Of numbers and moments."""
@@ -109,13 +111,13 @@ def profile(parts: Sequence[Path], dataset: Dataset, *, resources: Resources = D
     """Describe every column of a snapshot.
 
     Up to `LIMIT` rows all are read, one column at a time; of more, the row groups at evenly spread places, so that
-    memory and time stay what they are. The same parts always give the same profile: each column is read by a single
-    thread, several columns at once.
+    memory and time stay what they are. The same parts always give the same profile, whatever the threads: sums are
+    taken of sorted values.
 
     Parameters
     ----------
     parts : sequence of Path
-        The snapshot's Parquet files, in order.
+        The snapshot's Parquet files, in order, at least one.
     dataset : Dataset
         Its contract.
     resources : Resources
@@ -128,7 +130,7 @@ def profile(parts: Sequence[Path], dataset: Dataset, *, resources: Resources = D
     """
     with (
         tempfile.TemporaryDirectory() as folder,
-        # One thread to each query: sums in another order differ in their last digits.
+        # One thread to each query: several columns are read side by side instead.
         connect(Path(folder), replace(resources, threads=1), parts) as connection,
         ThreadPoolExecutor(resources.threads or os.cpu_count() or 1) as pool,
     ):
@@ -154,25 +156,25 @@ def _describe(cursor: duckdb.DuckDBPyConnection, name: str, kind: str, dataset: 
     known = {"name": name, "type": column.type, "rules": rules_in_words(column), "nulls": nulls}
     if kind in ("VARCHAR", "BOOLEAN"):
         return ColumnProfile.model_validate(known | _describe_texts(cursor, name, dataset, source))
-    value = f"epoch_us(CAST({identifier(name)} AS TIMESTAMP))" if column.type in _MOMENTS else identifier(name)
+    value = f"epoch_us(CAST({identifier(name)} AS TIMESTAMP))" if column.type in MOMENTS else identifier(name)
     found = cursor.execute(f"SELECT {value} AS value FROM {source}").fetchnumpy()["value"]
     values = np.sort(found.compressed() if isinstance(found, np.ma.MaskedArray) else found)
     known |= {"values": len(values), **_range(cursor, name, column.type, kind)}
     if len(values) == 0:
         return ColumnProfile.model_validate(known | {"distinct": 0, "distinct_exact": True})
-    described = _describe_moments(values, column.type) if column.type in _MOMENTS else _describe_numbers(values)
+    described = _describe_moments(values, column.type) if column.type in MOMENTS else _describe_numbers(values)
     return ColumnProfile.model_validate(known | described)
 
 
 def _range(cursor: duckdb.DuckDBPyConnection, name: str, type_: str, kind: str) -> dict[str, Any]:
     """Return the smallest and the largest of all values, as the files' footers have them."""
     ends = f"min(CAST(least AS {kind})), max(CAST(most AS {kind}))"
-    if type_ in _MOMENTS:
-        ends = f"epoch_us(min(CAST(least AS TIMESTAMP))), epoch_us(max(CAST(most AS TIMESTAMP)))"
+    if type_ in MOMENTS:
+        ends = "epoch_us(min(CAST(least AS TIMESTAMP))), epoch_us(max(CAST(most AS TIMESTAMP)))"
     least, most = one(cursor, f"SELECT {ends} FROM chunks WHERE name = {literal(name)}")
     if least is None or most is None:
         return {}
-    if type_ in _MOMENTS:
+    if type_ in MOMENTS:
         return {"min": _iso(cast(int, least), type_), "max": _iso(cast(int, most), type_)}
     if type_ == "decimal":
         return {"min": str(least), "max": str(most)}
@@ -184,7 +186,7 @@ def _describe_numbers(values: Sorted) -> dict[str, Any]:
     starts = np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1))
     with np.errstate(over="ignore", invalid="ignore"):  # squares of numbers near 1e308; told by an absent figure
         mean, std = _rounded(float(values.mean())), _rounded(float(values.std()))
-    found = {
+    found: dict[str, Any] = {
         "distinct": len(starts),
         "distinct_exact": True,
         "mean": mean,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import duckdb
 
-from perennial.data.syntax import parse, require_row_by_row
+from perennial.data.syntax import Tree, parse, require_row_by_row
 from perennial.definitions import FeatureView
 from perennial.errors import DefinitionError
 
 
-def passing_through(view: FeatureView, columns: Sequence[str]) -> str:
+@lru_cache(maxsize=16)  # parsing takes some milliseconds, and both parts of a training set ask for the same
+def passing_through(view: FeatureView, columns: tuple[str, ...]) -> str:
     """Return a request view's SELECT with columns of its table added behind its own.
 
     The view's tree, as DuckDB parses it, gets the columns, and DuckDB writes the tree as SQL again: each row's features
@@ -24,7 +25,7 @@ def passing_through(view: FeatureView, columns: Sequence[str]) -> str:
     ----------
     view : FeatureView
         A view of kind ``request``.
-    columns : sequence of str
+    columns : tuple of str
         Columns of the table that the view reads, named like none of the dataset's and none of the view's own.
 
     Raises
@@ -35,8 +36,7 @@ def passing_through(view: FeatureView, columns: Sequence[str]) -> str:
     place = f"features/{view.name}.sql"
     node = parse(view.sql, place)
     require_row_by_row(node, view.dataset, place)
-    (added,) = [parse(f"SELECT {_quoted(columns)}", place)["select_list"]] if columns else [[]]
-    node["select_list"] = [*node["select_list"], *added]
+    node["select_list"] = [*node["select_list"], *map(_reference, columns)]
     with duckdb.connect() as connection:
         try:
             statement = json.dumps({"error": False, "statements": [{"node": node, "named_param_map": []}]})
@@ -52,8 +52,9 @@ def passing_through(view: FeatureView, columns: Sequence[str]) -> str:
     return sql
 
 
-def _quoted(columns: Sequence[str]) -> str:
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
+def _reference(column: str) -> Tree:
+    """Return the tree of a column's name, as DuckDB's parser gives it."""
+    return {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "query_location": 0, "column_names": [column]}
 
 
 def _meaning(tree: Any) -> Any:

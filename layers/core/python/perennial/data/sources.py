@@ -20,7 +20,7 @@ from typing import Protocol
 
 import duckdb
 
-BLOCK = 32 << 20
+BLOCK = 16 << 20
 """Bytes of text that are handled at a time."""
 MAX_RECORD = 1 << 20
 """Bytes beyond which a record is refused."""
@@ -97,3 +97,15 @@ class Source(Protocol):
 
     def stretches(self) -> Iterator[Prepare]:
         """Cut the file, in its order; what takes time is better left to the `Prepare` than done here."""
+
+
+def listed(names: Sequence[str], noun: str = "column") -> str:
+    """Return names as a sentence has them: few, short and on one line, whatever a file calls its columns."""
+    shown = ", ".join(_visible(name) for name in names[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"the {noun}{'s' * (len(names) > 1)} {shown}{more}"
+
+
+def _visible(name: str) -> str:
+    short = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name[:60])
+    return (short or "''") + "…" * (len(name) > 60)

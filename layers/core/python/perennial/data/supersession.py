@@ -69,7 +69,8 @@ def comparable(manifest: SnapshotManifest, dataset: Dataset) -> bool:
 
     Its rows are neither superseded nor do they supersede until the dataset is backfilled.
     """
-    return all(manifest.columns.get(name) == sql_type(dataset.columns[name]) for name in dataset.key)
+    names = (*dataset.key, dataset.event_time)
+    return all(manifest.columns.get(name) == sql_type(dataset.columns[name]) for name in names)
 
 
 def find_owners(connection: duckdb.DuckDBPyConnection, dataset: Dataset, originals: Sequence[Keys]) -> None:
@@ -91,8 +92,7 @@ def find_owners(connection: duckdb.DuckDBPyConnection, dataset: Dataset, origina
 def superseded(dataset: Dataset, rank: int) -> str:
     """Return the SQL condition, never null, of an original's rows that a higher rank's supersede."""
     names = ", ".join(identifier(name) for name in dataset.key)
-    # A struct, for a row of several columns is compared as one; key columns are never null.
-    return f"({names}) IN (SELECT {'' if len(dataset.key) == 1 else ''}{names} FROM {_OWNERS} WHERE rank > {rank})"
+    return f"({names}) IN (SELECT {names} FROM {_OWNERS} WHERE rank > {rank})"  # key columns are never null
 
 
 def touched(connection: duckdb.DuckDBPyConnection, dataset: Dataset, original: Keys) -> list[int]:

@@ -224,7 +224,7 @@ class _Maker:
         names = ", ".join(map(identifier, passed))
         return (
             f"WITH {identifier(request.dataset)} AS NOT MATERIALIZED (SELECT *, {renamed} FROM {rows}) "
-            f"SELECT {names}, {_TARGET}, {features} FROM ({passing_through(request, [*passed, _TARGET_NAME])})"
+            f"SELECT {names}, {_TARGET}, {features} FROM ({passing_through(request, (*passed, _TARGET_NAME))})"
         )
 
     def _lookup(self, view: FeatureView, since: datetime | None, before: datetime | None) -> StoredLookup:
@@ -264,6 +264,9 @@ def _faults_of(place: str) -> Iterator[None]:
 
 
 def _double(expression: str) -> str:
-    """Return a feature as a double; NaN is null. Infinity stays, and training refuses it with its own sentence."""
+    """Return a feature as a double; NaN is null. Infinity stays, and training refuses it with its own sentence.
+
+    Adding nothing makes 0.0 of -0.0, as serving does: which of the two it was is lost in sorting.
+    """
     number = f"CAST({expression} AS DOUBLE)"
-    return f"CASE WHEN NOT isnan({number}) THEN {number} END"
+    return f"CASE WHEN NOT isnan({number}) THEN {number} + 0.0::DOUBLE END"

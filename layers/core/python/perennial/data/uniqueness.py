@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import heapq
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import duckdb
 import numpy as np
@@ -18,6 +17,9 @@ from perennial.data.engine import PART_FORMAT, Resources, connect, identifier, l
 from perennial.data.judge import Verdict, event_times, json_line
 from perennial.data.sources import BadRecord, Source, Stretch
 from perennial.definitions import Dataset
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 _SPAN = 1 << 32
 """More rows than a part can have: a row's place is its part's place times this, plus its own in the part."""
@@ -94,15 +96,12 @@ def _find(connection: duckdb.DuckDBPyConnection, dataset: Dataset, paths: Sequen
 class _Repeats:
     """The later rows, with the lines of the first ones."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, verdicts: Sequence[Verdict]
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, verdicts: Sequence[Verdict]) -> None:
         self._connection = connection
         self._dataset = dataset
         self._verdicts = verdicts
-        self._firsts: NDArray[np.int64] = connection.execute("SELECT first FROM first ORDER BY first").fetchnumpy()[
-            "first"
-        ]
+        firsts = connection.execute("SELECT first FROM first ORDER BY first").fetchnumpy()["first"]
+        self._firsts: NDArray[np.int64] = np.asarray(firsts, np.int64)
         self._lines = np.zeros(len(self._firsts), np.int64)
 
     def write(self, source: Source, file: TextIO) -> None:
@@ -178,7 +177,7 @@ def _merge(quarantine: Path, added: Path) -> None:
     """Merge two files of bad rows, each by line, into the first."""
     merged = added.with_name("merged.jsonl")
     with quarantine.open("rb") as one, added.open("rb") as other, merged.open("wb") as file:
-        file.writelines(heapq.merge(one, other, key=lambda text: int(json.loads(text)["line"])))
+        file.writelines(heapq.merge(one, other, key=_line))
     added.unlink()
     # The quarantine may be on another device than the folder.
     with merged.open("rb") as file, quarantine.open("wb") as target:
@@ -187,9 +186,11 @@ def _merge(quarantine: Path, added: Path) -> None:
     merged.unlink()
 
 
-def _rewritten(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, place: int, verdict: Verdict
-) -> Verdict | None:
+def _line(text: Buffer) -> int:
+    return int(json.loads(bytes(text))["line"])
+
+
+def _rewritten(connection: duckdb.DuckDBPyConnection, dataset: Dataset, place: int, verdict: Verdict) -> Verdict | None:
     """Write a part without its later rows; return None if nothing is left of it."""
     assert verdict.part is not None, "only parts are looked at"
     within = f"place >= {place * _SPAN} AND place < {(place + 1) * _SPAN}"
@@ -208,7 +209,7 @@ def _rewritten(
     )
     rewritten = verdict.part.with_suffix(".rewritten")
     connection.execute(f"COPY kept TO {literal(str(rewritten))} ({PART_FORMAT})")
-    os.replace(rewritten, verdict.part)
+    rewritten.replace(verdict.part)
     months, first, last = event_times(connection, "kept", dataset)
     return replace(
         verdict, good=verdict.good - count, months=months, min_event_time=first, max_event_time=last, bad_rows=()

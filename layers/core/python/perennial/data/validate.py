@@ -6,9 +6,9 @@ import os
 import shutil
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from perennial.errors import DataError
 
 WORKERS = 4
 """Most blocks that are worked on at a time: each takes memory."""
-_OPENERS = {
+_OPENERS: Mapping[str, Callable[..., AbstractContextManager[Source]]] = {
     "csv": csv_source.open_csv,
     "jsonl": json_source.open_jsonl,
     "parquet": parquet_source.open_parquet,
@@ -208,7 +208,7 @@ class _Findings:
             verdict.rejects.unlink()
         if verdict.part is not None:
             part = self._folder / f"part-{len(self.verdicts):05d}.parquet"
-            os.replace(verdict.part, part)
+            verdict.part.replace(part)
             bad_rows = array("i", verdict.bad_rows) if self._dataset.key else ()
             self.verdicts.append(replace(verdict, part=part, bad_rows=bad_rows))
 

@@ -92,6 +92,11 @@ def since(view: FeatureView, period: Period) -> datetime | None:
     return period.start - view.window if period.start - datetime.min > view.window else None
 
 
+def outgrows_window(view: FeatureView, months: Sequence[str]) -> bool:
+    """Tell whether there are rows, in months such as ``2019-01``, that are too old for the latest feature times."""
+    return bool(months) and min(months) < earliest_month(view, periods(view, months)[-1])
+
+
 def bucket_count(rows: int, most: int) -> int:
     """Return over how many buckets entities are spread: 1, 4, 16, … so that one holds about ``most`` rows at most.
 

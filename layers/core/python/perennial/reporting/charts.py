@@ -11,8 +11,9 @@ from perennial.reporting.words import cut, number, share
 
 WIDTH, HEIGHT = 320, 132
 _TOP, _BOTTOM, _SIDE = 6, 20, 4
-_ROW, _LABEL, _VALUE = 18, 104, 64
-"""Of a bar chart: height of a row, width of the labels on its left, width of the figures on its right."""
+_ROW, _LABEL, _LETTER, _VALUE = 18, 104, 6.6, 64
+"""Of a bar chart: height of a row, most room for the labels on its left, room for a letter of them, and room for the
+figures on its right."""
 
 Format = Callable[[float], str]
 
@@ -152,19 +153,20 @@ def bars(title: str, rows: Sequence[Bar], names: tuple[str, str] = ("now", "befo
     form : callable
         Writes a value.
     """
-    room = WIDTH - _LABEL - _VALUE
+    labelled = min(_LABEL, round(_LETTER * max((len(row.label) for row in rows), default=0)) + 10)
+    room = WIDTH - labelled - _VALUE
     top = max([max(row.value, row.before or 0) for row in rows], default=0) or 1.0
     compared = any(row.before is not None for row in rows)
     now, before, labels = [], [], []
     for index, row in enumerate(rows):
         y = index * _ROW
         deep = 8 if compared else 11
-        now.append(f"M{_LABEL} {y + 3}h{row.value / top * room:.1f}v{deep}h-{row.value / top * room:.1f}z")
+        now.append(f"M{labelled} {y + 3}h{row.value / top * room:.1f}v{deep}h-{row.value / top * room:.1f}z")
         if row.before:
-            before.append(f"M{_LABEL} {y + 12.5}h{row.before / top * room:.1f}v2.5h-{row.before / top * room:.1f}z")
-        labels.append(Label(_LABEL - 6, y + 12.5, cut(row.label, 17), "end"))
+            before.append(f"M{labelled} {y + 12.5}h{row.before / top * room:.1f}v2.5h-{row.before / top * room:.1f}z")
+        labels.append(Label(labelled - 6, y + 12.5, cut(row.label, 15), "end"))
         longest = max(row.value, row.before or 0) / top * room
-        labels.append(Label(_LABEL + longest + 5, y + 12.5, form(row.value), "start", "quiet"))
+        labels.append(Label(labelled + longest + 5, y + 12.5, form(row.value), "start", "quiet"))
     words = "; ".join(
         f"{row.label}: {form(row.value)}" + (f" ({names[1]} {form(row.before)})" if row.before is not None else "")
         for row in rows

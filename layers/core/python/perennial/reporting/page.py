@@ -7,7 +7,7 @@ from functools import cache
 
 import jinja2
 
-from perennial.reporting.blocks import Section
+from perennial.reporting.blocks import Cell, Section
 
 
 def page(title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = "") -> str:
@@ -36,10 +36,17 @@ def page(title: str, sections: Sequence[Section], *, subtitle: str = "", footer:
 
 @cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("perennial.reporting"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["long"] = _is_long
+    return environment
+
+
+def _is_long(cell: Cell) -> bool:
+    """Whether a table's cell needs room to be read."""
+    return len(cell if isinstance(cell, str) else cell.text) > 30

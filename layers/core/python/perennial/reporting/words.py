@@ -33,7 +33,10 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def share(part: float, whole: float = 1.0) -> str:
-    """Write a share in percent: ``1.4 %``; what is not nothing never reads ``0 %``, what is not all never ``100 %``."""
+    """Write a share in percent: ``1.4 %``.
+
+    What is not nothing never reads ``0 %``, what is not all never ``100 %``.
+    """
     if whole == 0:
         return "–"
     percent = 100 * part / whole
@@ -41,7 +44,7 @@ def share(part: float, whole: float = 1.0) -> str:
         return f"< 0.1{_THIN}%"
     if 99.9 < percent < 100:
         return f"> 99.9{_THIN}%"
-    return f"{percent:.3g}{_THIN}%" if percent < 10 else f"{percent:.1f}".removesuffix(".0") + f"{_THIN}%"
+    return f"{percent:.2g}{_THIN}%" if percent < 10 else f"{percent:.1f}".removesuffix(".0") + f"{_THIN}%"
 
 
 def size(amount: int) -> str:

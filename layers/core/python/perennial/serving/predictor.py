@@ -91,6 +91,7 @@ class Predictor:
             matrix[:, [self._place[name] for name in names]] = self._runner.run(columns)
         if manifest.stored:
             self._look_up(columns, _event_times(columns, manifest, now, len(rows)), read_online, matrix)
+        matrix += 0.0  # -0.0 becomes 0.0, as in training sets
         _require_finite(matrix, manifest.features)
         values = self.artifact.predict(matrix)
         _require_finite_predictions(values)

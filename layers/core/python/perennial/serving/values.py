@@ -186,6 +186,8 @@ def _string(_: Column) -> Callable[[object], str]:
     def convert(value: object) -> str:
         if type(value) is not str:
             raise ValueError(f"must be a text, not {shown(value)}")
+        if "\0" in value:
+            raise ValueError("holds a NUL character, which no upload may hold either")
         if not value.isascii():
             try:
                 value.encode()

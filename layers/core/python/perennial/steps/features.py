@@ -10,13 +10,19 @@ from pydantic import BaseModel
 from perennial.data.engine import DEFAULTS, Resources
 from perennial.data.schema import check_fits
 from perennial.data.view_sql import try_request_view
-from perennial.errors import NotFoundError
 from perennial.ports import Ports
 from perennial.records import Snapshot
 from perennial.steps.recording import recorded
 from perennial.steps.snapshot_files import fetch_parts, read_manifest
 from perennial.steps.view_build import BUCKET_ROWS
 from perennial.steps.view_tables import ViewTables
+
+_FIGURES = {
+    "ingest": ("snapshot_id", "rows", "rejected", "published"),
+    "gather": ("uploads", "refused", "rows", "rejected", "published"),
+    "forget": ("erasure_id", "rows", "uploads", "uploads_deleted", "published"),
+}
+"""Step that may come before this one to what of its output is the run's."""
 
 
 class Request(BaseModel):
@@ -67,7 +73,7 @@ def run(
         refreshed = Refreshed(run_id=request.run_id, dataset=dataset.name, views=views, computed=computed)
         output.update(refreshed.model_dump(mode="json"))
     ports.catalog.finish_run(
-        request.run_id, "succeeded", ports.clock.now(), outputs={**_ingested(request, ports), "views": views}
+        request.run_id, "succeeded", ports.clock.now(), outputs={**_before(request, ports), "views": views}
     )
     return refreshed
 
@@ -85,10 +91,7 @@ def _try_request_views(snapshot: Snapshot, ports: Ports, folder: Path, resources
             try_request_view(view, dataset, file, folder, resources=resources)
 
 
-def _ingested(request: Request, ports: Ports) -> dict[str, object]:
-    """Return what the run's ingest step found, for the run's outputs."""
-    try:
-        found = ports.catalog.step(request.run_id, "ingest").output
-    except NotFoundError:
-        return {}
-    return {name: found[name] for name in ("snapshot_id", "rows", "rejected", "published") if name in found}
+def _before(request: Request, ports: Ports) -> dict[str, object]:
+    """Return what the step before this one found, for the run's outputs."""
+    found = {step.step: step.output for step in ports.catalog.steps(request.run_id) if step.step in _FIGURES}
+    return {name: found[step][name] for step in found for name in _FIGURES[step] if name in found[step]}

@@ -8,6 +8,7 @@ from perennial.ports import Ports
 from perennial.records import StepRecord
 from perennial.steps.backfill import PART
 from perennial.steps.recording import recorded
+from perennial.steps.sizes import bytes_behind_views
 
 
 class Request(BaseModel):
@@ -31,7 +32,7 @@ class Gathered(BaseModel):
     published: bool
     """Whether any file changed the dataset."""
     dataset_bytes: int
-    """Of the dataset's live snapshots."""
+    """Of the snapshots that its views read."""
 
 
 def run(request: Request, ports: Ports) -> Gathered:
@@ -42,7 +43,6 @@ def run(request: Request, ports: Ports) -> Gathered:
         for step in parts:
             if step.status == "running":
                 _close(ports, step)
-        live, _ = ports.catalog.snapshots(request.dataset)
         gathered = Gathered(
             run_id=request.run_id,
             dataset=request.dataset,
@@ -51,7 +51,7 @@ def run(request: Request, ports: Ports) -> Gathered:
             rows=sum(int(one["rows"]) for one in done),
             rejected=sum(int(one["rejected"]) for one in done),
             published=any(one["published"] for one in done),
-            dataset_bytes=sum(snapshot.size for snapshot in live),
+            dataset_bytes=bytes_behind_views(ports, request.dataset),
         )
         output.update(gathered.model_dump(mode="json"))
     return gathered

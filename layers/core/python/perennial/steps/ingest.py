@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import random
 import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from perennial import keys
-from perennial.data.contract import Validated, validate_csv
-from perennial.data.engine import DEFAULTS, Resources, sha256_of
-from perennial.definitions import Dataset
-from perennial.errors import DataError
+from perennial.data.engine import DEFAULTS, Resources
+from perennial.errors import ConflictError, DataError, TransientError
+from perennial.live_uploads import LiveUpload
 from perennial.ports import Ports
 from perennial.records import Run, Snapshot, Trigger
+from perennial.steps.backfill import recorded_part
 from perennial.steps.recording import recorded
+from perennial.steps.sizes import bytes_behind_views
+from perennial.steps.snapshot_files import read_manifest, read_manifests
+from perennial.steps.snapshot_writer import Origin
+from perennial.steps.superseding import Contender, StandIns
+from perennial.steps.uploaded_file import Made, UploadedFile, download, make, report_of, write_report
 
 
 class Request(BaseModel):
@@ -29,8 +34,11 @@ class Request(BaseModel):
     key: str
     """``<dataset>/<file>``."""
     version_id: str | None = None
+    """None means the latest."""
     size: int | None = None
     """Bytes, for the record."""
+    part_of: str | None = None
+    """The backfill that this is part of."""
 
 
 class Ingested(BaseModel):
@@ -43,6 +51,8 @@ class Ingested(BaseModel):
     rejected: int
     published: bool
     """Whether this run changed the dataset; False for an upload that is there already, or is no longer the latest."""
+    dataset_bytes: int
+    """Of the snapshots that its views read, by which the state machine chooses where they are computed."""
 
 
 def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> Ingested:
@@ -51,139 +61,153 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> I
     Raises
     ------
     DataError
-        The file as a whole breaks its contract, or none of its rows keeps it.
+        The file as a whole breaks its contract.
     NotFoundError
         There is no such object, or no dataset of the key's first part.
+    TransientError
+        Other uploads of the dataset were published at every moment.
     """
     name = request.key.partition("/")[0]
+    began = _start(request, name, ports).started_at
+    with ExitStack() as stack:
+        part = (
+            stack.enter_context(recorded_part(ports, request.part_of, request.run_id, request.key))
+            if (request.part_of)
+            else {}
+        )
+        output = stack.enter_context(recorded(ports, request.run_id, "ingest"))
+        if request.bucket != ports.raw.bucket:
+            source = f"s3://{request.bucket}/{request.key}"
+            raise DataError(f"{source}: uploads are read from bucket {ports.raw.bucket} only; upload the file there")
+        dataset = ports.definitions.dataset(name)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        file = download(ports, dataset, request.key, request.version_id, folder, request.run_id, began)
+        output["snapshot_id"] = file.snapshot_id  # also of a file that is refused: its quarantine is found by it
+        original, published = _Publication(file, ports, resources).publish()
+        ingested = Ingested(
+            run_id=request.run_id,
+            dataset=name,
+            snapshot_id=original.snapshot_id,
+            rows=original.rows,
+            rejected=original.rejected,
+            published=published,
+            dataset_bytes=bytes_behind_views(ports, name),
+        )
+        output.update(ingested.model_dump(mode="json"))
+        part.update(ingested.model_dump(mode="json"))
+    return ingested
+
+
+def _start(request: Request, name: str, ports: Ports) -> Run:
     source = f"s3://{request.bucket}/{request.key}"
     dataset = ports.definitions.datasets.get(name)
-    ports.catalog.start_run(
+    return ports.catalog.start_run(
         Run(
             run_id=request.run_id,
             kind="ingest",
             subject=name,
             status="running",
-            trigger=Trigger(kind="upload", source=source),
+            trigger=Trigger(kind="run", source=request.part_of)
+            if request.part_of
+            else Trigger(kind="upload", source=source),
             started_at=ports.clock.now(),
             definition_hash=dataset.fingerprint if dataset else "",
             code_version=ports.code_version,
             inputs={"source": source, "version": request.version_id, "size": request.size},
         )
     )
-    with recorded(ports, request.run_id, "ingest") as output:
-        if request.bucket != ports.raw.bucket:
-            raise DataError(f"{source}: uploads are read from bucket {ports.raw.bucket} only; upload the file there")
-        dataset = ports.definitions.dataset(name)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "upload"
-            ports.raw.download(request.key, path, request.version_id)
-            upload = _Upload(request, dataset, source, path, sha256_of(path))
-            output["snapshot_id"] = upload.snapshot_id  # also of a file that is refused: its quarantine is found by it
-            ingested = _ingest(upload, ports, resources)
-        output.update(ingested.model_dump(mode="json"))
-    return ingested
 
 
-@dataclass(frozen=True)
-class _Upload:
-    """One upload, downloaded."""
+@dataclass
+class _Publication:
+    """Publishes one file, however many others are published meanwhile."""
 
-    request: Request
-    dataset: Dataset
-    source: str
-    path: Path
-    sha256: str
+    file: UploadedFile
+    ports: Ports
+    resources: Resources
+    made: Made | None = None
 
-    @property
-    def snapshot_id(self) -> str:
-        return hashlib.sha256((self.sha256 + self.dataset.fingerprint).encode()).hexdigest()[:32]
+    def publish(self) -> tuple[Snapshot, bool]:
+        """Return the file's original, and whether this run changed the dataset."""
+        name, catalog = self.file.dataset.name, self.ports.catalog
+        for _ in attempts(name):
+            uploads, revision = catalog.uploads(name)
+            original = self._there(uploads)
+            erasures = catalog.erasures(name)
+            if original is None and (self.made is None or self.made.erasures != erasures):
+                self.made = make(self.file, erasures, self.ports, self.resources)
+                continue  # it took its time: look again at what is live
+            origin = {
+                "source": self.file.source,
+                "source_version": self.file.version,
+                "uploaded_at": self.file.uploaded_at,
+                "run_id": self.file.run_id,
+                "created_at": self.file.began,
+            }
+            if original is None:
+                assert self.made is not None
+                snapshot = self.made.snapshot
+            else:
+                snapshot = original.model_copy(update=origin)
+            read = self._read(snapshot, uploads) if self.file.dataset.key else {}
+            if original is None:
+                self._report(uploads, read)
+            try:
+                published, new = catalog.publish_snapshot(snapshot, read, revision)
+            except ConflictError:
+                continue
+            # A run that was killed after it had published is told "not new" when it is repeated.
+            mine = published.run_id == self.file.run_id and published.snapshot_id == snapshot.snapshot_id
+            return snapshot, new or mine
+        raise AssertionError("attempts() ends by raising")
 
+    def _there(self, uploads: Sequence[LiveUpload]) -> Snapshot | None:
+        """Return the original of the same bytes under the same contract, if it is live: it is not made again."""
+        content = (self.file.sha256, self.file.dataset.fingerprint)
+        same = (upload.original for upload in uploads)
+        return next((one for one in same if (one.source_sha256, one.contract) == content), None)
 
-def _ingest(upload: _Upload, ports: Ports, resources: Resources) -> Ingested:
-    request, dataset, snapshot_id = upload.request, upload.dataset, upload.snapshot_id
-    live, _ = ports.catalog.snapshots(dataset.name)
-    snapshot = next((snapshot for snapshot in live if snapshot.snapshot_id == snapshot_id), None)
-    if snapshot is None:
-        snapshot = _make_snapshot(upload, ports, resources)
-    # The same bytes under the same contract may have been published before: those files are not written again.
-    origin = {
-        "source": upload.source,
-        "source_version": request.version_id,
-        "uploaded_at": ports.raw.written_at(request.key, request.version_id),
-        "run_id": request.run_id,
-    }
-    published, new = ports.catalog.publish_snapshot(snapshot.model_copy(update=origin))
-    return Ingested(
-        run_id=request.run_id,
-        dataset=dataset.name,
-        snapshot_id=snapshot_id,
-        rows=snapshot.rows,
-        rejected=snapshot.rejected,
-        # A run that was killed after it had published is told "not new" when it is repeated.
-        published=new or published.run_id == request.run_id,
-    )
+    def _read(self, snapshot: Snapshot, uploads: Sequence[LiveUpload]) -> dict[str, Snapshot]:
+        """Return what is read of each upload that shares keys with this one, once this one is live."""
+        file, ports = self.file, self.ports
+        ranked = {upload.original.snapshot_id: (upload.rank(), upload.original) for upload in uploads}
+        replaced = []
+        for upload in uploads:
+            there = upload.sources.get(file.source)
+            if there is None or upload.original.snapshot_id == snapshot.snapshot_id:
+                continue
+            if there.uploaded_at is not None and there.uploaded_at > file.uploaded_at:
+                return {}  # this upload is no longer the latest of its source
+            replaced.append(upload.original)
+            if len(upload.sources) == 1:
+                del ranked[upload.original.snapshot_id]
+            else:
+                ranked[upload.original.snapshot_id] = (upload.rank(without=file.source), upload.original)
+        own = (file.uploaded_at, file.source)
+        known = ranked.get(snapshot.snapshot_id)
+        ranked[snapshot.snapshot_id] = (max(known[0], own) if known else own, snapshot)
+        ordered = [original for _, original in sorted(ranked.values(), key=lambda one: one[0])]
+        manifests = read_manifests(ports, ordered)
+        around = [read_manifest(ports, snapshot), *read_manifests(ports, replaced)]
+        stand_ins = StandIns(ports, file.dataset, file.path.parent, Origin(file.run_id, file.began), self.resources)
+        return stand_ins.make([Contender(*pair) for pair in zip(ordered, manifests, strict=True)], around)
 
-
-def _make_snapshot(upload: _Upload, ports: Ports, resources: Resources) -> Snapshot:
-    """Write a new snapshot's files and return its record, which nobody sees yet."""
-    name, snapshot_id, key = upload.dataset.name, upload.snapshot_id, upload.request.key
-    good, quarantine = upload.path.with_name("good.parquet"), upload.path.with_name("quarantine.jsonl")
-    found = validate_csv(upload.path, upload.dataset, good, quarantine, name=key, resources=resources)
-    quarantine_key = keys.quarantine(name, snapshot_id) if found.rows_rejected else None
-    if quarantine_key:
-        ports.artifacts.upload(quarantine, quarantine_key)
-    ports.artifacts.put(keys.ingest_report(name, snapshot_id), _report(upload, found), "application/json")
-    if found.rows_good == 0:
-        place = f"s3://{ports.artifacts.bucket}/{quarantine_key}"
-        raise DataError(
-            f"{key}: none of its {found.rows_in} rows keeps the contract, the first because "
-            f"{_first_reason(quarantine)}; see {place}"
-        )
-    ports.artifacts.upload(good, keys.snapshot(name, snapshot_id))
-    return Snapshot(
-        snapshot_id=snapshot_id,
-        dataset=name,
-        source=upload.source,
-        source_version=upload.request.version_id,
-        source_sha256=upload.sha256,
-        contract=upload.dataset.fingerprint,
-        key=keys.snapshot(name, snapshot_id),
-        sha256=sha256_of(good),
-        rows=found.rows_good,
-        rejected=found.rows_rejected,
-        quarantine_key=quarantine_key,
-        min_event_time=_in_utc(found.min_event_time),
-        max_event_time=_in_utc(found.max_event_time),
-        run_id=upload.request.run_id,
-        created_at=ports.clock.now(),
-    )
-
-
-def _first_reason(quarantine: Path) -> str:
-    with quarantine.open(encoding="utf-8") as lines:
-        return str(json.loads(lines.readline())["reason"])
-
-
-def _report(upload: _Upload, found: Validated) -> bytes:
-    """Return the report: the same for every run that ingests the same file."""
-    first, last = _in_utc(found.min_event_time), _in_utc(found.max_event_time)
-    report = {
-        "dataset": upload.dataset.name,
-        "snapshot_id": upload.snapshot_id,
-        "source": upload.source,
-        "source_sha256": upload.sha256,
-        "contract": upload.dataset.fingerprint,
-        "rows_in": found.rows_in,
-        "rows": found.rows_good,
-        "rejected": found.rows_rejected,
-        "rejected_by": dict(found.rejected_by),
-        "min_event_time": first and first.isoformat(),
-        "max_event_time": last and last.isoformat(),
-    }
-    return json.dumps(report, indent=2).encode()
+    def _report(self, uploads: Sequence[LiveUpload], read: Mapping[str, Snapshot]) -> None:
+        assert self.made is not None
+        superseded = {}
+        for upload in uploads:
+            after = read.get(upload.original.snapshot_id, upload.snapshot)
+            if after.rows < upload.snapshot.rows:
+                superseded[upload.original.snapshot_id] = upload.snapshot.rows - after.rows
+        made = self.made
+        report = report_of(self.file, made.validated, made, made.examples, self.ports, uploads, superseded)
+        write_report(self.ports, self.file.dataset.name, report)
 
 
-def _in_utc(moment: datetime | None) -> datetime | None:
-    """Return an event time with the zone that datasets are in."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
+def attempts(dataset: str, most: int = 60) -> Iterator[int]:
+    """Yield attempt numbers with jittered pauses between them, of at most a second, then raise TransientError."""
+    for attempt in range(most):
+        if attempt > 1:
+            time.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))
+        yield attempt
+    raise TransientError(f"dataset {dataset}: others kept publishing in {most} attempts; try again later")

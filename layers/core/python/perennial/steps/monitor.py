@@ -9,9 +9,9 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from perennial.definitions import Monitor
+from perennial.drift import population_stability_index
 from perennial.errors import PerennialError
 from perennial.manifest import Histogram, Manifest
-from perennial.drift import population_stability_index
 from perennial.monitoring.histograms import count_into
 from perennial.monitoring.quality import measure, ratio_to
 from perennial.ports import Metric, Ports

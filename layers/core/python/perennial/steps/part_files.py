@@ -28,16 +28,13 @@ MOST = 0.6
 """Share of a part's bytes beyond which it is read whole."""
 TAIL = 1 << 16
 """Bytes that are read of a part's end at first: almost every footer fits."""
-GAP = 1 << 18
+GAP = 1 << 16
 """Bytes that are read in vain rather than in another request."""
 LONGEST = 1 << 23
 """Bytes of the longest single read."""
 
 Stretch = tuple[int, int]
 """Start and length in a file."""
-
-# No page begins so: whoever reads a chunk that was not fetched gets an error from the engine, never made-up values.
-_NOTHING = b"\xff" * 64
 
 
 def read_by_range(path: Path) -> tuple[str, ...]:
@@ -66,8 +63,8 @@ class PartFiles:
     one only the footer and the wanted column chunks are read, into a sparse file of the part's full size; each is
     checked against its own digest in the manifest (`Part.chunks`), as the manifest is against the catalog. So every
     byte that is used is one that was written: a part that was replaced, cut or altered is refused as soon as something
-    differs that is wanted. What is not detected is a change in a chunk that nobody reads. The engine, when asked for a
-    chunk that was not fetched, fails.
+    differs that is wanted. What is not detected is a change in a chunk that nobody reads. Where a chunk was not
+    fetched, the file holds zeros: no page of Parquet begins so, and the engine fails when asked for it.
 
     Parameters
     ----------
@@ -134,12 +131,6 @@ class _SparseFile:
     chunks: tuple[Chunk, ...]
     held: set[Chunk] = field(default_factory=set)
     """Chunks that were read and found to be what was written."""
-
-    def __post_init__(self) -> None:
-        with self.path.open("r+b") as file:
-            for start, length in (stretch for chunk in self.chunks for stretch in chunk.stretches):
-                file.seek(start)
-                file.write(_NOTHING[:length])
 
     def bytes_with(self, chunks: Iterable[Chunk]) -> int:
         return sum(chunk.size for chunk in self.held.union(chunks))

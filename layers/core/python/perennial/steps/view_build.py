@@ -27,6 +27,7 @@ from perennial.data.view_parts import (
 from perennial.data.view_sql import Table
 from perennial.ports import Ports
 from perennial.records import ViewManifest, ViewPart
+from perennial.steps.part_files import read_by_range
 from perennial.steps.snapshot_files import several
 from perennial.steps.view_inputs import Buckets, ViewInputs
 
@@ -179,6 +180,7 @@ class ViewBuild:
             sha256=sha256,
             rows=file.rows,
             size=path.stat().st_size,
+            chunks=read_by_range(path),
             min_event_time=file.min_feature_time,
             max_event_time=file.max_feature_time,
             period=cell.period.name,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from perennial import keys
 from perennial.data.engine import DEFAULTS, Resources
+from perennial.data.view_parts import outgrows_window
 from perennial.definitions import FeatureView
 from perennial.errors import NotFoundError, TransientError
 from perennial.ports import Ports
@@ -130,10 +131,14 @@ class ViewTables:
     ) -> tuple[ViewVersion, ViewManifest] | None:
         """Compute and publish a table; None if somebody else has published one meanwhile."""
         rows = sum(snapshot.rows for snapshot in inputs.own)
-        check = published is None or rows >= 2 * published.checked_rows
-        earlier = None if published is None or rebuild else read_view_manifest(self.ports, published.manifest_key)
+        before = None if published is None else read_view_manifest(self.ports, published.manifest_key)
+        check = published is None or before is None or rows >= 2 * published.checked_rows
+        # The window can be tried from when there are rows that it leaves out.
+        check = check or (
+            outgrows_window(inputs.view, inputs.months()) and not outgrows_window(inputs.view, _months(before))
+        )
         build = ViewBuild(self.ports, inputs, self.folder, self.resources, self.bucket_rows)
-        built = build.build(earlier, check=check)
+        built = build.build(None if rebuild else before, check=check)
         self.computed[inputs.view.name] += built.computed
         content = built.manifest.model_dump_json().encode()
         sha256 = hashlib.sha256(content).hexdigest()
@@ -154,6 +159,11 @@ class ViewTables:
             created_at=self.ports.clock.now(),
         )
         return (version, built.manifest) if self.ports.catalog.publish_view(version, seen) else None
+
+
+def _months(manifest: ViewManifest | None) -> list[str]:
+    """Return the months of a table's parts, those aside that are open-ended."""
+    return [] if manifest is None else sorted({part.period for part in manifest.parts if len(part.period) == 7})
 
 
 def _pending(published: ViewVersion | None, key: str) -> tuple[str, ...]:

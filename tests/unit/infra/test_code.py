@@ -1,0 +1,26 @@
+"""What counts as deployed code."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from infra import code
+
+
+@pytest.mark.parametrize("name", ["records.py", "reporting/templates/page.html", "reporting/templates/style.css"])
+def test_the_version_of_the_code_changes_with_modules_and_with_templates(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "perennial"
+    shutil.copytree(code.LIBRARY, library, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr(code, "LIBRARY", library)
+    monkeypatch.setattr(code, "FUNCTIONS", tmp_path / "functions")
+    before = code.code_version()
+    with (library / name).open("a") as file:
+        file.write("\n")
+
+    assert code.code_version() != before

@@ -1,0 +1,327 @@
+"""No skew: the same JSON rows, ingested and trained on, or sent as a request, give the same features bit for bit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from perennial.aws.online import DynamoOnlineStore
+from perennial.data.latest_rows import online_changes
+from perennial.data.training_set import Period, feature_columns, write_training_set
+from perennial.data.validate import validate
+from perennial.data.view_sql import DatasetTable, create_table
+from perennial.definition_files import Definitions
+from perennial.definitions import Dataset, FeatureView, Model
+from perennial.errors import RequestError
+from perennial.ports import OnlineStore
+from perennial.serving.payload import parse_instances, read_columns
+from perennial.serving.predictor import Predictor
+from perennial.serving.request_view import connect, matches
+from perennial.steps.signature import signature
+from tests.artifacts import a_manifest
+from tests.tables import ONLINE, create_tables
+
+ROWS = Dataset.model_validate(
+    {
+        "name": "rows",
+        "format": "jsonl",
+        "event_time": "t",
+        "columns": {
+            "n": {"type": "integer"},
+            "i": {"type": "integer", "nullable": True, "optional": True},
+            "x": {"type": "double", "nullable": True, "optional": True},
+            "price": {"type": "decimal", "precision": 18, "scale": 2, "nullable": True, "optional": True, "max": 1e15},
+            "s": {"type": "string", "nullable": True, "optional": True, "max_length": 12, "pattern": r"[^!]*"},
+            "c": {"type": "categorical", "allowed": ["A", "B"], "open": True, "nullable": True, "optional": True},
+            "b": {"type": "boolean", "nullable": True, "optional": True},
+            "t": {"type": "timestamp"},
+            "z": {
+                "type": "timestamptz",
+                "zone": "Europe/Berlin",
+                "ambiguous": "earlier",
+                "nullable": True,
+                "optional": True,
+            },
+            "d": {"type": "date", "nullable": True, "optional": True, "min": "1900-01-01"},
+        },
+    }
+)
+CONTEXT = FeatureView(
+    name="context",
+    kind="request",
+    dataset="rows",
+    sql="""SELECT i / 3 AS third, price / 7 AS seventh, i % 7 AS rest,
+    x * 0.9 AS scaled, -x AS turned, ln(abs(x) + 1) AS logarithm,
+    sin(x) AS wave,
+    CAST(x / 1e300 AS FLOAT) AS single, price * 2 AS twice, length(s) AS letters, strlen(s) AS bytes, s = 'é' AS accent,
+    lower(s) = s AS small, ascii(c) AS code, c IN ('A', '☃') AS known, b AS flag, coalesce(b::INT, -1) AS filled,
+    hour(t) AS hour, epoch_us(t) % 1000003 AS micros, epoch(z) AS seconds, hour(z) AS utc_hour, isodow(z) AS weekday,
+    date_diff('day', d, t::DATE) AS days, dayofyear(d) AS day, i::DOUBLE / (abs(x) + 1) AS ratio,
+    CASE WHEN x > 0 OR s IS NULL THEN i END AS chosen
+FROM "rows" -- a comment""",
+)
+STATS = FeatureView.model_validate(
+    {
+        "name": "stats",
+        "kind": "stored",
+        "dataset": "rows",
+        "entity": ["c", "price", "z"],
+        "feature_time": "known_at",
+        "ttl": "400 days",
+        "sql": """SELECT c, price, z, t + INTERVAL 1 MICROSECOND AS known_at, max(x) AS most, sum(i) AS total,
+    sum(price) AS turnover, bool_or(b) AS flag, max(CAST(x / 1e300 AS FLOAT)) AS single,
+    min(i) AS least, avg(price) AS mean,
+    sum(price) / 3 AS third
+FROM rows WHERE c IS NOT NULL AND price IS NOT NULL AND z IS NOT NULL GROUP BY ALL""",
+    }
+)
+BY_NUMBER = FeatureView.model_validate(
+    {
+        "name": "by_number",
+        "kind": "stored",
+        "dataset": "rows",
+        "entity": ["x", "s"],
+        "feature_time": "known_at",
+        "sql": """SELECT x, s, max(t) AS known_at, count(*) AS rows, sum(i::HUGEINT * i) AS squares FROM rows
+WHERE x IS NOT NULL AND s IS NOT NULL GROUP BY ALL""",
+    }
+)
+FEATURES = {
+    "context": re.findall(r"AS (\w+)(?=,|\nFROM)", CONTEXT.sql),
+    "stats": re.findall(r"AS (\w+)(?=,|\nFROM)", STATS.sql)[1:],
+    "by_number": ["rows", "squares"],
+}
+MODEL = Model.model_validate(
+    {
+        "name": "model",
+        "dataset": "rows",
+        "target": "n",
+        "features": FEATURES,
+        "split": {"holdout": "1 day"},
+        "candidates": [{"name": "ridge", "algorithm": "ridge"}],
+    }
+)
+DEFINITIONS = Definitions(
+    {"rows": ROWS}, {"context": CONTEXT, "stats": STATS, "by_number": BY_NUMBER}, {"model": MODEL}
+)
+
+# Text that stands in the JSON as it is. Few values, so that rows of a request meet what is known of earlier ones.
+NUMBERS = ["0", "-0.0", "0.0", "5e-324", "1.7976931348623157e308", "0.1", "0.30000000000000004", "-1e-310", "3"]
+PRICES = ["0", "-0.00", "1.5", '"1.50"', '"+1.5"', "9999999999999.99", '"-0.01"', "0.07", "1234567890123.45"]
+WHOLES = ["0", "-1", "9007199254740993", "9223372036854775807", "-9223372036854775808", "3.0", "7", "1e3"]
+TEXTS = ["", "é", "e\u0301", "a#b", "%", "☃ \"'", "A", "ﬁ", " pad ", "😀" * 12, "İ"]
+ZONED = [
+    "2019-03-31T01:59:59.999999",  # the last local moment before summer time
+    "2019-03-31T03:00:00",
+    "2019-03-31T02:30:00+01:00",
+    "2019-10-27T02:30:00",  # comes twice; the earlier is taken
+    "2019-10-27T00:30:00Z",
+    "2019-10-27T02:30:00+01:00",
+    "1969-12-31 23:59:59.999999",
+    "0001-01-03T00:00:00Z",
+]
+ZONED_JSON = [json.dumps(text) for text in ZONED]
+BAD = [
+    '"\\u0000x"',
+    '"x"',
+    "true",
+    '"2019-03-31T02:30:00"',
+    "1e400",
+    "1.005",
+    '"!"',
+    '"1899-12-31"',
+    '"２０１９-01-01"',
+    "1e99",
+]
+
+
+def texts(values: Sequence[str]) -> st.SearchStrategy[str]:
+    return st.sampled_from([json.dumps(value) for value in values])
+
+
+def moments(earliest: datetime, latest: datetime) -> st.SearchStrategy[str]:
+    plain = st.datetimes(earliest, latest)
+    return plain.map(lambda at: json.dumps(at.isoformat())) | plain.map(lambda at: json.dumps(f"{at}Z"))
+
+
+def rows(earliest: datetime, latest: datetime) -> st.SearchStrategy[dict[str, str]]:
+    """Rows as columns to JSON texts; event times lie between two moments."""
+    floats = st.floats(allow_nan=False, allow_infinity=False).map(repr)
+    dates = st.dates(datetime(1900, 1, 1).date(), datetime(2100, 1, 1).date()).map(lambda day: json.dumps(str(day)))
+    return st.fixed_dictionaries(
+        {"t": moments(earliest, latest)},
+        optional={
+            "i": st.sampled_from(WHOLES) | st.integers(-(2**63), 2**63 - 1).map(str),
+            "x": st.sampled_from(NUMBERS) | floats,
+            "price": st.sampled_from(PRICES),
+            "s": texts(TEXTS),
+            "c": texts(["A", "B", "☃", "a", "A "]),
+            "b": st.sampled_from(["true", "false", "null"]),
+            "z": texts(ZONED),
+            "d": dates,
+        },
+    )
+
+
+EARLIER = rows(datetime(2018, 1, 1), datetime(2018, 12, 31))
+LATER = rows(datetime(2019, 1, 2), datetime(2020, 1, 1))
+
+
+def as_json(row: Mapping[str, str], number: int) -> str:
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in {"n": str(number), **row}.items()) + "}"
+
+
+def offline(
+    lines: Sequence[str], later: int, stored: Mapping[str, Path], folder: Path
+) -> dict[int, np.ndarray[Any, Any]]:
+    """Return the features of the rows from number ``later`` on, as a training set has them."""
+    part = ingest(lines, folder)
+    train, holdout = folder / "train.parquet", folder / "holdout.parquet"
+    # The first and the last row are there to have something before and after the split.
+    period = Period(None, datetime(2030, 1, 1), datetime(2030, 1, 1))
+    write_training_set(
+        MODEL, DEFINITIONS, [part], {name: [path] for name, path in stored.items()}, period, train, holdout
+    )
+    chosen = ", ".join(f'"{name}"' for name in feature_columns(MODEL))
+    query = f"SELECT target, {chosen} FROM '{train}' WHERE target >= {later}"
+    return {int(row[0]): np.array(row[1:], dtype=np.float64) for row in duckdb.sql(query).fetchall()}
+
+
+def ingest(lines: Sequence[str], folder: Path) -> Path:
+    """Validate rows as an upload, which must take all of them; return the Parquet of them."""
+    source, work = folder / f"{uuid4().hex}.jsonl", folder / uuid4().hex
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    work.mkdir()
+    found = validate(source, ROWS, work, work / "quarantine.jsonl", name=source.name)
+    assert found.rows_rejected == 0, (work / "quarantine.jsonl").read_text()
+    (part,) = found.parts
+    return part.path
+
+
+def materialise(view: FeatureView, part: Path, folder: Path, store: OnlineStore, version: str) -> Path:
+    """Compute a stored view over a part, write each entity's latest row online, return the table."""
+    path = folder / f"{view.name}.parquet"
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        create_table(connection, DatasetTable(ROWS, [part]))
+        connection.execute(f"COPY ({view.sql}) TO '{path}' (FORMAT parquet)")
+    with online_changes(view, [path], [[path]], [()], folder) as changes:
+        store.write(view.name, version, changes.rows(), 1)
+    return path
+
+
+def online(lines: Sequence[str], store: OnlineStore, versions: Mapping[str, str]) -> np.ndarray[Any, Any]:
+    """Return the features of rows that come as a request."""
+    sources = signature(DEFINITIONS, "model")
+    stored = tuple(view.model_copy(update={"version": versions[view.name]}) for view in sources.stored)
+    manifest = a_manifest(
+        features=feature_columns(MODEL),
+        request=sources.request,
+        stored=stored,
+        inputs=sources.inputs,
+        ignored=sources.ignored,
+        event_time=sources.event_time,
+    )
+    artifact: Any = SimpleNamespace(manifest=manifest, predict=lambda matrix: np.zeros(len(matrix)))
+    instances = parse_instances(f'{{"instances": [{", ".join(lines)}]}}')
+    now = datetime.fromisoformat("2031-01-01T00:00:00Z")
+    return Predictor(artifact, connect()).predict(instances, store.read_many, now).features
+
+
+@pytest.fixture
+def store() -> Iterator[OnlineStore]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_tables(client)
+        yield DynamoOnlineStore(client, ONLINE)
+
+
+FIRST, LAST = {"t": '"1990-01-01"'}, {"t": '"2035-01-01"'}
+MEETING = {"c": '"A"', "price": "1.5", "z": json.dumps(ZONED[4]), "x": "-0.0", "s": '"é"', "i": "9007199254740993"}
+
+
+@given(st.lists(EARLIER, max_size=12), st.lists(LATER, min_size=1, max_size=12))
+@example(
+    [{**MEETING, "t": '"2018-06-01"'}],
+    [{**MEETING, "t": '"2019-06-01"', "x": "0.0", "price": '"1.50"', "z": json.dumps(ZONED[3])}],
+)
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_features_of_training_rows_and_of_requests_are_equal_bit_for_bit(
+    store: OnlineStore, earlier: list[dict[str, str]], later: list[dict[str, str]]
+) -> None:
+    known = [as_json(row, number) for number, row in enumerate([FIRST, *earlier])]
+    asked = [as_json(row, number) for number, row in enumerate(later, start=len(known))]
+    versions = {view.name: uuid4().hex for view in (STATS, BY_NUMBER)}
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        part = ingest(known, folder)
+        tables = {view.name: materialise(view, part, folder, store, versions[view.name]) for view in (STATS, BY_NUMBER)}
+        expected = offline([*known, *asked, as_json(LAST, 10**6)], len(known), tables, folder)
+
+    found = online(asked, store, versions)
+
+    for number, row in enumerate(found, start=len(known)):
+        names = [
+            (name, offline_value, online_value)
+            for name, offline_value, online_value in zip(feature_columns(MODEL), expected[number], row, strict=True)
+            if offline_value.tobytes() != online_value.tobytes()
+            and not (np.isnan(offline_value) and np.isnan(online_value))
+        ]
+        assert names == [], asked[number - len(known)]
+
+
+def test_the_example_meets_what_is_known_so_that_the_test_can_fail(store: OnlineStore) -> None:
+    versions = {view.name: uuid4().hex for view in (STATS, BY_NUMBER)}
+    with TemporaryDirectory() as temporary:
+        part = ingest([as_json({**MEETING, "t": '"2018-06-01"'}, 0)], Path(temporary))
+        for view in (STATS, BY_NUMBER):
+            materialise(view, part, Path(temporary), store, versions[view.name])
+    lines = [as_json({**MEETING, "t": '"2019-06-01"', "x": "0.0"}, 1), as_json({**MEETING, "t": '"2019-07-07"'}, 2)]
+    fresh, stale = online(lines, store, versions)
+    names = feature_columns(MODEL)
+    assert fresh[names.index("stats__turnover")] == 1.5
+    assert fresh[names.index("by_number__squares")] == float(9007199254740993**2)
+    assert np.isnan(stale[names.index("stats__turnover")])  # 401 days later, beyond its ttl
+
+
+def test_what_ingesting_takes_and_what_a_request_takes_is_the_same(tmp_path: Path) -> None:
+    cases = [
+        (column, text) for column in ROWS.columns if column != "n" for text in (*BAD, *NUMBERS, *PRICES, *ZONED_JSON)
+    ]
+    lines = [as_json({"t": '"2019-01-01"', column: text}, number) for number, (column, text) in enumerate(cases)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    validate(tmp_path / "rows.jsonl", ROWS, tmp_path, tmp_path / "quarantine", name="rows.jsonl")
+    rejected = {json.loads(line)["line"] - 1 for line in (tmp_path / "quarantine").read_text().splitlines()}
+    engine = partial(matches, connect())
+
+    differ = []
+    for number, (line, case) in enumerate(zip(lines, cases, strict=True)):
+        instances = parse_instances(f'{{"instances": [{line}]}}')
+        try:
+            read_columns(instances, ROWS.columns, matches=engine)
+        except RequestError as error:
+            differ += [] if number in rejected else [(case, str(error))]
+        else:
+            differ += [(case, "taken")] if number in rejected else []
+    assert differ == []
