@@ -129,7 +129,7 @@ def typing(dataset: Dataset, select: str, coded: Collection[int], doubles: Colle
         Columns of whole numbers that were read as doubles; the SELECT fails where one is not whole or too large.
         The remaining columns are of their SQL type.
     """
-    inner, outputs = [], []
+    casts, inner, outputs = ["*"], ["*"], []
     for position, (name, column) in enumerate(dataset.columns.items()):
         text, value = raw(position), identifier(f"\x01value{position}")
         if position in doubles:
@@ -140,13 +140,18 @@ def typing(dataset: Dataset, select: str, coded: Collection[int], doubles: Colle
             inner.append(f"{text} AS {value}")
         elif column.zone is not None:
             inner.append(f"{moment_sql.resolved(column, text)} AS {value}")
+        elif (cast := moment_sql.bare_cast(column, text)) is not None:
+            ready = identifier(f"\x01cast{position}")
+            casts.append(f"{cast} AS {ready}")
+            inner.append(f"{moment_sql.moment(column, text, ready)} AS {value}")
         else:
             inner.append(f"{typed(column, text)} AS {value}")
         zoned = position in coded and column.zone is not None
         outputs.append(f"{value}.moment AS {identifier(name)}" if zoned else f"{value} AS {identifier(name)}")
         if position in coded:
             outputs.append(f"CAST({_outcome(column, text, value)} AS UTINYINT) AS {outcome(position)}")
-    return f"SELECT {', '.join(outputs)} FROM (SELECT *, {', '.join(inner)} FROM ({select}))"
+    cast_rows = f"(SELECT {', '.join(casts)} FROM ({select}))" if casts[1:] else f"({select})"
+    return f"SELECT {', '.join(outputs)} FROM (SELECT {', '.join(inner)} FROM {cast_rows})"
 
 
 def _outcome(column: Column, text: str, value: str) -> str:

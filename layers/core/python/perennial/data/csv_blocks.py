@@ -71,7 +71,7 @@ def sound_block(text: bytes, delimiter: bytes, width: int, final: bool) -> tuple
     size = used = len(text) if final else _end(text, quotes)
     quotes = quotes[: np.searchsorted(quotes, size)]
     # The bytes are looked at where they are: a copy takes longer than a look.
-    if size == 0 or not is_utf8(text if text.isascii() else text[:size]):
+    if size == 0 or not (text.isascii() or is_utf8(text[:size])):
         return None
     if b"\r" in text:
         # A CR but before LF is a line end of its own, or part of a value.

@@ -177,12 +177,11 @@ class Judge:
         seen = self._seen(connection, coded)
         bad_rows: list[int] = []
         rejects, counts = None, Counter[str]()
-        if self._find_bad(connection, ways):
-            bad_rows = [row for (row,) in connection.execute(f"SELECT {_ROW} FROM bad ORDER BY {_ROW}").fetchall()]
-        if bad_rows or stretch.bad:
+        found = self._find_bad(connection, ways)
+        if found or stretch.bad:
             rejects = folder / f"rejects-{number}.jsonl"
-            counts = self._write_rejects(connection, stretch, ways, rejects)
-        if bad_rows:
+            counts = self._write_rejects(connection, stretch, ways, rejects, bad_rows)
+        if found:
             connection.execute(f"DELETE FROM typed WHERE rowid IN (SELECT {_ROW} FROM bad)")
         good = stretch.rows - len(bad_rows)
         if good == 0:
@@ -205,10 +204,18 @@ class Judge:
             raise DefinitionError(f"datasets/{self._dataset.name}.toml: rules: {message}") from error
 
     def _write_rejects(
-        self, connection: duckdb.DuckDBPyConnection, stretch: Stretch, ways: Sequence[Fault], path: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        stretch: Stretch,
+        ways: Sequence[Fault],
+        path: Path,
+        bad_rows: list[int],
     ) -> Counter[str]:
+        """Write all bad records by line, note the rows of those that the engine found, and count by first fault."""
         counts = Counter[str]()
-        found = heapq.merge(stretch.bad, self._rejected(connection, stretch, ways), key=lambda record: record.line)
+        found = heapq.merge(
+            stretch.bad, self._rejected(connection, stretch, ways, bad_rows), key=lambda record: record.line
+        )
         with path.open("w", encoding="utf-8") as file:
             for record in found:
                 counts[first_fault(record)] += 1
@@ -216,7 +223,7 @@ class Judge:
         return counts
 
     def _rejected(
-        self, connection: duckdb.DuckDBPyConnection, stretch: Stretch, ways: Sequence[Fault]
+        self, connection: duckdb.DuckDBPyConnection, stretch: Stretch, ways: Sequence[Fault], bad_rows: list[int]
     ) -> Iterator[BadRecord]:
         places = {name: place for place, (name, _) in enumerate(self._columns)}
         cases = ", ".join(f"CASE WHEN {way.condition} THEN {index} END" for index, way in enumerate(ways)) or "NULL"
@@ -225,6 +232,7 @@ class Judge:
         )
         while rows := found.fetchmany(_FETCHED):
             for row, broken in rows:
+                bad_rows.append(row)
                 way = ways[broken[0]]
                 value = None if way.column is None else stretch.value(row, places[way.column])
                 shown = value if value is None or len(value) <= _SHOWN else value[:_SHOWN] + "…"

@@ -24,8 +24,18 @@ _AROUND = "INTERVAL 36 HOUR"
 """Offsets are below 16 hours, so 36 hours before and behind a local time lie on both sides of what it may mean."""
 
 
-def moment(column: Column, text: str) -> str:
-    """Return the SQL of a ``timestamp``, ``timestamptz`` or ``date`` column's value, null where text is none."""
+def moment(column: Column, text: str, ready: str | None = None) -> str:
+    """Return the SQL of a ``timestamp``, ``timestamptz`` or ``date`` column's value, null where text is none.
+
+    Parameters
+    ----------
+    column : Column
+        Its contract.
+    text : str
+        SQL of the text.
+    ready : str or None
+        SQL of the text's `bare_cast`, where it is at hand.
+    """
     if column.zone is not None:
         return f"struct_extract({resolved(column, text)}, 'moment')"
     if column.format is not None:
@@ -38,11 +48,18 @@ def moment(column: Column, text: str) -> str:
         return _with_offset(text)
     # Bare casts take "epoch" and "infinity" for times and drop an offset, so the form is checked first;
     # what prints as it was written needs no look at its form.
-    cast = f"TRY_CAST({text} AS TIMESTAMP)"
+    cast = f"TRY_CAST({text} AS TIMESTAMP)" if ready is None else ready
     return (
         f"CASE WHEN length({text}) = 19 AND CAST({cast} AS VARCHAR) = {text} THEN {cast} "
         f"WHEN regexp_full_match({text}, {literal(_TIME + _UTC)}) THEN TRY_CAST({_with_seconds(text)} AS TIMESTAMP) END"
     )
+
+
+def bare_cast(column: Column, text: str) -> str | None:
+    """Return the SQL of a cast that `moment` needs more than once, if it does."""
+    if column.type == "timestamp" and column.format is None:
+        return f"TRY_CAST({text} AS TIMESTAMP)"
+    return None
 
 
 def _with_offset(text: str) -> str:
