@@ -151,8 +151,8 @@ class _Judges:
             pending: deque[Future[Verdict]] = deque()
             for number, prepare in enumerate(stretches):
                 pending.append(pool.submit(self._work, prepare, number))
-                # One stretch waits for a free thread, and the next one is cut: memory is bounded.
-                if len(pending) > self._workers:
+                # Two stretches wait for a free thread while the next one is cut: memory is bounded.
+                if len(pending) > self._workers + 1:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
