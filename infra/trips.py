@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from perennial.data.validate import validate
+from perennial.data.contract.validate import validate
 from perennial.definitions import Dataset, Model
 
 KNOWN_AT_START = (

@@ -10,7 +10,7 @@ import duckdb
 from perennial.data.engine import sha256_of
 from perennial.fakes import FakeObjectStore
 from perennial.records import Part
-from perennial.steps.part_files import read_by_range
+from perennial.steps.snapshots.part_files import read_by_range
 
 START = datetime(2019, 1, 1)
 COLUMNS = tuple(f"c{number}" for number in range(19))

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from perennial.data.validate import Validated, validate
+from perennial.data.contract.validate import Validated, validate
 from perennial.definitions import Column, Dataset
 from perennial.errors import DataError
 

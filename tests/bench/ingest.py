@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from perennial.data.validate import validate
+from perennial.data.contract.validate import validate
 from perennial.definitions import Column, Dataset
 
 DOUBLES = [f"d{number}" for number in range(8)]

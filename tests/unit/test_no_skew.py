@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from perennial.aws.online import DynamoOnlineStore
-from perennial.data.latest_rows import online_changes
+from perennial.data.contract.validate import validate
 from perennial.data.training_set import Period, feature_columns, write_training_set
-from perennial.data.validate import validate
-from perennial.data.view_sql import DatasetTable, create_table
+from perennial.data.views.latest_rows import online_changes
+from perennial.data.views.view_sql import DatasetTable, create_table
 from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
 from perennial.errors import RequestError

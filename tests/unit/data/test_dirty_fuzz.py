@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perennial.data.contract.validate import validate
 from perennial.data.engine import Resources
-from perennial.data.validate import validate
 from perennial.definitions import Dataset
 from perennial.errors import DataError
 from tests.dirty_files import GOOD, HEADER, LINE, rides

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from perennial.data.validate import Validated, validate
+from perennial.data.contract.validate import Validated, validate
 from perennial.definitions import Column, Dataset
 from perennial.errors import DataError
 from tests.dirty_files import BYTES, CSV, JSON_LINES, Dirty, rides

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from perennial.data.engine import Resources, sha256_of
-from perennial.data.latest_rows import online_changes
-from perennial.data.view_parts import ALL, Cell, PartFile, Period, bucket_count, periods, since, write_part
-from perennial.data.view_sql import DatasetTable, ViewTable, try_request_view
+from perennial.data.views.latest_rows import online_changes
+from perennial.data.views.view_parts import ALL, Cell, PartFile, Period, bucket_count, periods, since, write_part
+from perennial.data.views.view_sql import DatasetTable, ViewTable, try_request_view
 from perennial.definitions import Column, Dataset, FeatureView
 from perennial.errors import DefinitionError
 

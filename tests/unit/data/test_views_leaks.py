@@ -13,7 +13,7 @@ from perennial.definition_files import Definitions, load_definitions
 from perennial.definitions import FeatureView
 from perennial.errors import DefinitionError
 from perennial.fakes import fake_ports
-from perennial.steps.view_tables import ViewTables
+from perennial.steps.views.view_tables import ViewTables
 from tests.unit.steps.snapshots import publish
 from tests.unit.steps.test_view_refresh import ABOVE, DAILY, PRICED, PRICES, RECENT, RIDES, TOTAL, view
 

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from perennial.data import column_sql
+from perennial.data.contract import column_sql
 from perennial.definitions import Column
 from perennial.errors import DefinitionError
 from perennial.manifest import RequestView

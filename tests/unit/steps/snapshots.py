@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from perennial import keys
-from perennial.data.column_sql import table_columns
+from perennial.data.contract.column_sql import table_columns
 from perennial.data.engine import identifier
 from perennial.definitions import Dataset
 from perennial.ports import Ports

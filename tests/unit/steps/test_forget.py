@@ -18,7 +18,7 @@ from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import Trigger
 from perennial.steps import forget, ingest
-from perennial.steps.snapshot_files import fetch_parts, read_manifests
+from perennial.steps.snapshots.snapshot_files import fetch_parts, read_manifests
 from tests.unit.steps.world import FARE, NOW, PAST, survives_kills
 
 RIDES = Dataset(

@@ -16,7 +16,7 @@ from perennial.errors import DataError, NotFoundError
 from perennial.fakes import FakeObjectStore, fake_ports
 from perennial.ports import Ports
 from perennial.steps import ingest
-from perennial.steps.snapshot_files import fetch_parts, read_manifest
+from perennial.steps.snapshots.snapshot_files import fetch_parts, read_manifest
 from tests.interruptions import Fuse, Killed, mortal
 from tests.unit.steps.world import DEFINITIONS, new_ports, survives_kills, upload
 

@@ -22,9 +22,10 @@ from perennial.definitions import Column, Dataset, FeatureView
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import ViewManifest
-from perennial.steps import features, view_build
-from perennial.steps.view_build import BUCKET_ROWS
-from perennial.steps.view_tables import ViewTables, parts_between
+from perennial.steps import features
+from perennial.steps.views import view_build
+from perennial.steps.views.view_build import BUCKET_ROWS
+from perennial.steps.views.view_tables import ViewTables, parts_between
 from tests.interruptions import each_death
 from tests.unit.steps.snapshots import a_run, publish
 

@@ -63,7 +63,7 @@ class Client:
     """
 
     def __init__(self, ports: Ports) -> None:
-        from perennial.steps.part_files import PartFiles
+        from perennial.steps.snapshots.part_files import PartFiles
 
         self._ports = ports
         self._folder = Path(tempfile.mkdtemp(prefix="perennial-"))
@@ -316,13 +316,13 @@ class Client:
         until: datetime | None,
         columns: Sequence[str] | None,
     ) -> pd.DataFrame:
+        from perennial.data.contract.schema import check_fits
         from perennial.data.engine import connect as engine
         from perennial.data.engine import identifier
         from perennial.data.parquet_chunks import Wanted
-        from perennial.data.schema import check_fits
-        from perennial.data.view_sql import DatasetTable, create_table
-        from perennial.steps.part_files import naive as naive_utc
-        from perennial.steps.snapshot_files import read_manifests
+        from perennial.data.views.view_sql import DatasetTable, create_table
+        from perennial.steps.snapshots.part_files import naive as naive_utc
+        from perennial.steps.snapshots.snapshot_files import read_manifests
 
         dataset = self._ports.definitions.dataset(name)
         for column in columns or ():

@@ -11,11 +11,11 @@ from typing import Any
 
 import duckdb
 
-from perennial.data.column_sql import sql_type
+from perennial.data.contract.column_sql import sql_type
 from perennial.data.engine import connect, identifier
 from perennial.data.parquet_chunks import Wanted
 from perennial.data.point_in_time import StoredLookup, join_features
-from perennial.data.view_sql import DatasetTable, create_table
+from perennial.data.views.view_sql import DatasetTable, create_table
 from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset, FeatureView
 from perennial.errors import DataError, NotFoundError
@@ -23,7 +23,7 @@ from perennial.manifest import feature_column
 from perennial.ports import Lookup, OnlineRow, Ports
 from perennial.records import ViewManifest
 from perennial.serving.values import reader
-from perennial.steps.part_files import PartFiles
+from perennial.steps.snapshots.part_files import PartFiles
 from perennial.steps.verified import read_verified
 
 Entity = tuple[Any, ...]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.column_sql import faults, outcome, raw, sql_type, table_columns, typed
+from perennial.data.contract.column_sql import faults, outcome, raw, sql_type, table_columns, typed
 from perennial.data.engine import connect, identifier, literal
-from perennial.data.syntax import parse, require_row_by_row, require_steady, tables_read
-from perennial.data.view_parts import table_select
+from perennial.data.views.syntax import parse, require_row_by_row, require_steady, tables_read
+from perennial.data.views.view_parts import table_select
 from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset, FeatureView, Model
 from perennial.errors import DefinitionError

@@ -11,11 +11,11 @@ from typing import cast
 
 import duckdb
 
-from perennial.data.columns_read import columns_named, columns_read
 from perennial.data.engine import DEFAULTS, Resources, connect, identifier, one, write_query
 from perennial.data.point_in_time import StoredLookup, join_features
-from perennial.data.request_sql import passing_through
-from perennial.data.view_sql import dataset_rows, moment
+from perennial.data.views.columns_read import columns_named, columns_read
+from perennial.data.views.request_sql import passing_through
+from perennial.data.views.view_sql import dataset_rows, moment
 from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
 from perennial.errors import DataError, DefinitionError

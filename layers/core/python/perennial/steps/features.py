@@ -7,15 +7,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from perennial.data.contract.schema import check_fits
 from perennial.data.engine import DEFAULTS, Resources
-from perennial.data.schema import check_fits
-from perennial.data.view_sql import try_request_view
+from perennial.data.views.view_sql import try_request_view
 from perennial.ports import Ports
 from perennial.records import Snapshot
 from perennial.steps.recording import recorded
-from perennial.steps.snapshot_files import fetch_parts, read_manifest
-from perennial.steps.view_build import BUCKET_ROWS
-from perennial.steps.view_tables import ViewTables
+from perennial.steps.snapshots.snapshot_files import fetch_parts, read_manifest
+from perennial.steps.views.view_build import BUCKET_ROWS
+from perennial.steps.views.view_tables import ViewTables
 
 _FIGURES = {
     "ingest": ("snapshot_id", "rows", "rejected", "published"),

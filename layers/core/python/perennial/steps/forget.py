@@ -17,18 +17,18 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from perennial.data.column_sql import sql_type
+from perennial.data.contract.column_sql import sql_type
 from perennial.data.engine import DEFAULTS, Resources
-from perennial.data.erasure import canonical, subject_hash
+from perennial.data.live_rows.erasure import canonical, subject_hash
 from perennial.definitions import Dataset
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Erasure, Run, Trigger
-from perennial.steps.forget_rows import Search
+from perennial.steps.forgetting.forget_rows import Search
 from perennial.steps.ingest import attempts
 from perennial.steps.recording import recorded
 from perennial.steps.sizes import bytes_behind_views
-from perennial.steps.snapshot_writer import purge
+from perennial.steps.snapshots.snapshot_writer import purge
 
 
 class Request(BaseModel):

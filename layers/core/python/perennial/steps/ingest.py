@@ -20,10 +20,10 @@ from perennial.records import Run, Snapshot, Trigger
 from perennial.steps.backfill import recorded_part
 from perennial.steps.recording import recorded
 from perennial.steps.sizes import bytes_behind_views
-from perennial.steps.snapshot_files import read_manifest, read_manifests
-from perennial.steps.snapshot_writer import Origin
-from perennial.steps.superseding import Contender, StandIns
-from perennial.steps.uploaded_file import Made, UploadedFile, download, make, report_of, write_report
+from perennial.steps.snapshots.snapshot_files import read_manifest, read_manifests
+from perennial.steps.snapshots.snapshot_writer import Origin
+from perennial.steps.snapshots.superseding import Contender, StandIns
+from perennial.steps.snapshots.uploaded_file import Made, UploadedFile, download, make, report_of, write_report
 
 
 class Request(BaseModel):

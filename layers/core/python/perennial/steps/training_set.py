@@ -26,11 +26,11 @@ from perennial.definitions import Model
 from perennial.errors import DataError
 from perennial.ports import Ports
 from perennial.records import TrainingSet, ViewVersion
-from perennial.steps.part_files import PartFiles
 from perennial.steps.recording import recorded
-from perennial.steps.snapshot_rows import SnapshotRows
+from perennial.steps.snapshots.part_files import PartFiles
+from perennial.steps.snapshots.snapshot_rows import SnapshotRows
 from perennial.steps.verified import same_definition
-from perennial.steps.view_tables import ViewTables
+from perennial.steps.views.view_tables import ViewTables
 
 
 class Request(BaseModel):

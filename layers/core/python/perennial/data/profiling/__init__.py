@@ -1,0 +1,1 @@
+"""What an upload holds, how it differs from the one before, and the page that shows both."""

@@ -1,0 +1,1 @@
+"""The parts of the step ``forget``: rows, and reports that show some."""

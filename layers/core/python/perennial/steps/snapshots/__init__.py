@@ -1,0 +1,1 @@
+"""Snapshots in the object store: written, read in parts, superseded."""
