@@ -262,8 +262,10 @@ class Perennial(Stack):
         machine, name = backfill.machine.state_machine_arn, backfill.machine.state_machine_name
         results = self.storage.artifacts.arn_for_objects(f"{RESULTS}/*")
         write = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
-        items = [self._arn("states", f"execution:{name}/*")]
-        control = ["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"]
+        # The items' executions are named machine/label:id. AWS's example lets them be described and stopped by the
+        # machine's own name (Developer Guide, "IAM policies for using Distributed Map states").
+        items = self._arn("states", f"execution:{name}/*:*")
+        own = self._arn("states", f"execution:{name}:*")
         # A policy of its own: the role's first one is there before the machine, whose name this one bears.
         iam.Policy(
             self,
@@ -273,7 +275,10 @@ class Perennial(Stack):
                 iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.storage.raw.bucket_arn]),
                 iam.PolicyStatement(actions=write, resources=[results]),
                 iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine]),
-                iam.PolicyStatement(actions=control, resources=items),
+                iam.PolicyStatement(
+                    actions=["states:DescribeExecution", "states:StopExecution"], resources=[own, items]
+                ),
+                iam.PolicyStatement(actions=["states:RedriveExecution"], resources=[items]),
             ],
         )
 

@@ -20,7 +20,6 @@ RUN_ID = sfn.JsonPath.string_at(RUN_PATH)
 
 LAMBDA_TRANSIENT = (
     "TransientError",
-    "Lambda.TooManyRequestsException",
     "Lambda.ServiceException",
     "Lambda.SdkClientException",
     "Lambda.AWSLambdaException",
@@ -28,7 +27,6 @@ LAMBDA_TRANSIENT = (
 )
 # What the service says without a name of its own, such as an internal error, comes as AWSBatchException.
 BATCH_TRANSIENT = (
-    "Batch.TooManyRequestsException",
     "Batch.ServerException",
     "Batch.SdkClientException",
     "Batch.AWSBatchException",
@@ -42,6 +40,22 @@ CATALOG_TRANSIENT = (
     "DynamoDB.ServiceUnavailableException",
     "DynamoDB.ThrottlingException",
 )
+BUSY = ("Lambda.TooManyRequestsException", "Batch.TooManyRequestsException")
+"""All places are taken: a new account may run ten functions at a time, and each may take minutes."""
+TOO_LARGE = (
+    # It took too long: by the state's own limit, by the function's.
+    "States.Timeout",
+    "Sandbox.Timedout",
+    # Its process was killed, as a rule for memory; without a name of its own, what ends a function is "unknown".
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+    "Lambda.Unknown",
+    # Python's and DuckDB's words for no memory, and for no space left on a device.
+    "MemoryError",
+    "OSError",
+    "IOException",
+)
+"""How a function ends that was given too much; what is wrong with the data has names of ours (perennial.errors)."""
 JOB_SECONDS = 4 * 3600
 """Longest time for a job with all its attempts."""
 _GRACE_SECONDS = 30
@@ -60,6 +74,7 @@ class Step(Construct):
         request: Mapping[str, Any] | None = None,
         state: str | None = None,
         error_path: str = "$.failure",
+        too_large: sfn.IChainable | None = None,
     ) -> None:
         """Add the state ``id``.
 
@@ -75,6 +90,8 @@ class Step(Construct):
             The state's name, ``id`` by default: a machine has no two states of one name.
         error_path : str
             Where the error is found then.
+        too_large : IChainable, optional
+            Where it leads instead if a function had too little time, memory or disk.
         """
         name = state or id
         super().__init__(scope, f"{name} step")
@@ -84,6 +101,8 @@ class Step(Construct):
             self.chain = sfn.Chain.start(job) if request is None else self._prepared(name, request).next(job)
         else:
             invocation = self._invocation(id, name, on, request)
+            if too_large is not None:
+                invocation.add_catch(too_large, errors=list(TOO_LARGE), result_path="$.too_large")
             resilient(invocation, transient=LAMBDA_TRANSIENT, fail=fail, error_path=error_path)
             self.chain = sfn.Chain.start(invocation)
 
@@ -169,7 +188,10 @@ class Result(Construct):
 
 
 class SizedStep(Construct):
-    """A step that is a function for little data and a Batch job for much: the same code, request, record and answer."""
+    """A step that is a function for little data and a Batch job for much: the same code, request, record and answer.
+
+    What turns out to be too much for the function, such as a small file that unpacks to a large one, is the job's too.
+    """
 
     def __init__(
         self,
@@ -196,10 +218,10 @@ class SizedStep(Construct):
             The catalog, in which the job's answer is; None if nobody asks for the answer.
         """
         super().__init__(scope, f"{id} by size")
-        small = Step(self, id, on=function, request=request, fail=fail).chain
         large = Step(self, id, state=f"{id} job", on=job, request=request, fail=fail).chain
         if table_name is not None:
             large = large.next(Result(self, id, table_name=table_name, fail=fail).chain)
+        small = Step(self, id, on=function, request=request, fail=fail, too_large=large).chain
         much = sfn.Condition.and_(
             sfn.Condition.is_present(size),
             sfn.Condition.is_numeric(size),
@@ -215,13 +237,17 @@ def resilient(
     fail: sfn.IChainable,
     error_path: str = "$.failure",
 ) -> None:
-    """Repeat a task on transient errors, spread over time, and lead every other error to ``fail``."""
-    state.add_retry(
-        errors=list(transient),
-        interval=Duration.seconds(2),
-        max_attempts=3,
-        backoff_rate=2,
-        max_delay=Duration.seconds(60),
-        jitter_strategy=sfn.JitterType.FULL,
-    )
+    """Repeat a task on transient errors, spread over time, and lead every other error to ``fail``.
+
+    Three times in some seconds, but for a quarter of an hour where it is only a place that lacks (see `BUSY`).
+    """
+    for errors, attempts in ((list(transient), 3), (list(BUSY), 30)):
+        state.add_retry(
+            errors=errors,
+            interval=Duration.seconds(2),
+            max_attempts=attempts,
+            backoff_rate=2,
+            max_delay=Duration.seconds(60),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
     state.add_catch(fail, errors=["States.ALL"], result_path=error_path)

@@ -1,11 +1,15 @@
 """The point-in-time join against what users know: ``python tests/bench/point_in_time.py [EVENTSxVALUES …]``.
 
 Events are joined with a stored view's values (three features, by entity, ttl 30 days) by each contender in a process of
-its own: the join alone, a whole training set (filter, target, join, sort, split), ``pandas.merge_asof``, and Feast's
-local offline store (``get_historical_features`` over the same Parquet). It prints rows/s, peak memory and ratios, and
-whether all found the same values, bit for bit. Feast runs in an environment of its own: ``--feast PYTHON`` names one,
-``--feast none`` leaves it out, and without it ``uv run --with feast`` makes one. What does not end within the limits of
-time and memory is told as such. DuckDB reads the files for pandas, outside the time that is measured.
+its own, like with like. In memory: our join from DuckDB's tables into a frame, and ``pandas.merge_asof`` from frames
+(which it wants sorted) into a frame. From Parquet to Parquet: our join, the step's whole training set (filter, target,
+join, sort, split), and pandas. Feast's local offline store reads the values' Parquet and is spared the rest: its events
+are in memory, and so is its answer. Printed are rows/s, peak memory, ratios within each group, and whether all found
+the same values, bit for bit.
+
+pandas reads and writes Parquet by pyarrow, which is no dependency: it and Feast run in an environment of their own,
+which ``uv run --with feast`` makes; ``--feast PYTHON`` names one, ``--feast none`` leaves both out. What does not end
+within the limits of time and memory is told as such.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +33,9 @@ import numpy as np
 DAYS = 100
 TTL = timedelta(days=30)
 FEATURES = ("f1", "f2", "f3")
-SECONDS = 1200
+SIZES = ["30000x3000", "100000x10000", "300000x30000", "1000000x100000", "10000000x1000000"]
+"""Feast pairs each event with all values of its entity, so it ends before the largest ones."""
+SECONDS = 600
 GIBIBYTES = 14
 """What a contender may take; beyond that it counts as not having finished."""
 Values = Callable[[], "np.ndarray[Any, Any]"]
@@ -95,6 +102,35 @@ def by_join(folder: Path) -> Callable[[], Values]:
     return join
 
 
+def by_join_in_memory(folder: Path) -> Callable[[], Values]:
+    """Join tables that are in memory into a frame, by the very SELECT that reads files elsewhere."""
+    from perennial.data.engine import Resources, connect, literal
+    from perennial.data.point_in_time import StoredLookup, join_features
+
+    path = folder / "values.parquet"
+    lookup = StoredLookup(definitions().views["v"], [path], FEATURES)
+    engine = connect(folder, Resources(memory=f"{GIBIBYTES // 2}GiB"))
+    connection = engine.__enter__()
+    for name in ("events", "values"):
+        connection.execute(f"CREATE TABLE \"{name}\" AS FROM '{folder / name}.parquet'")
+    connection.execute("SELECT 1").df()  # imports pandas
+    query = join_features(connection, "SELECT * FROM events", "at_time", [lookup])
+    on_file = f"read_parquet([{literal(str(path))}])"
+    assert query.count(on_file) == 1
+    query = query.replace(on_file, '"values"')
+
+    def join() -> Values:
+        joined = connection.execute(query).df()
+
+        def values() -> np.ndarray[Any, Any]:
+            engine.__exit__(None, None, None)
+            return joined.sort_values("id")[[f"v__{name}" for name in FEATURES]].to_numpy(np.float64)
+
+        return values
+
+    return join
+
+
 def by_training_set(folder: Path) -> Callable[[], Values]:
     """Make a training set as the step does, from local parts: two Parquet files, sorted by all columns."""
     from perennial.data.training_set import latest_event, period_of, write_training_set
@@ -125,17 +161,35 @@ def written(folder: Path, names: Sequence[str], order: str) -> np.ndarray[Any, A
 def by_pandas(folder: Path) -> Callable[[], Values]:
     """Sort and merge in memory; the time to read the files is not counted."""
     import duckdb
-    import pandas as pd
 
     events, values = (duckdb.execute(f"FROM '{folder / name}.parquet'").df() for name in ("events", "values"))
 
     def join() -> Values:
-        joined = pd.merge_asof(
-            events.sort_values("at_time"), values.sort_values("at_time"), on="at_time", by="entity", tolerance=TTL
-        )
+        joined = merged(events, values)
         return lambda: joined.sort_values("id")[list(FEATURES)].to_numpy(np.float64)
 
     return join
+
+
+def by_pandas_files(folder: Path) -> Callable[[], Values]:
+    """Read both files, sort, merge and write the result."""
+    import pandas as pd
+    import pyarrow.parquet  # noqa: F401  pandas would import it while the clock runs
+
+    def join() -> Values:
+        target = folder / "merged.parquet"
+        merged(*(pd.read_parquet(folder / f"{name}.parquet") for name in ("events", "values"))).to_parquet(target)
+        return lambda: pd.read_parquet(target).sort_values("id")[list(FEATURES)].to_numpy(np.float64)
+
+    return join
+
+
+def merged(events: Any, values: Any) -> Any:
+    """Return events with the latest value known at or before each, as pandas does it: both must be sorted by time."""
+    import pandas as pd
+
+    events, values = (frame.sort_values("at_time") for frame in (events, values))
+    return pd.merge_asof(events, values, on="at_time", by="entity", tolerance=TTL)
 
 
 def by_feast(folder: Path) -> Callable[[], Values]:
@@ -160,27 +214,46 @@ def by_feast(folder: Path) -> Callable[[], Values]:
     store.apply([entity, view])
     events = pd.read_parquet(folder / "events.parquet").rename(columns={"at_time": "event_timestamp"})
 
+    def ask(rows: Any) -> Any:
+        return store.get_historical_features(entity_df=rows, features=[f"v:{name}" for name in FEATURES]).to_df()
+
+    ask(events.head(10))  # imports what it needs
+
     def join() -> Values:
-        job = store.get_historical_features(entity_df=events, features=[f"v:{name}" for name in FEATURES])
-        joined = job.to_df()
+        joined = ask(events)
         return lambda: joined.set_index("id").reindex(range(len(events)))[list(FEATURES)].to_numpy(np.float64)
 
     return join
 
 
-CONTENDERS: dict[str, Callable[[Path], Callable[[], Values]]] = {
-    "perennial": by_join,
-    "training set": by_training_set,
-    "pandas merge_asof": by_pandas,
-    "Feast local": by_feast,
+@dataclass(frozen=True)
+class Contender:
+    """One way to join; the first of a group is what the others of it are compared with."""
+
+    name: str
+    prepare: Callable[[Path], Callable[[], Values]]
+    """Prepares what is not measured, and returns what is."""
+    elsewhere: bool = False
+    """Whether it runs in the environment of Feast, which has pyarrow as well."""
+
+
+GROUPS = {
+    "in memory": (Contender("perennial", by_join_in_memory), Contender("pandas merge_asof", by_pandas)),
+    "Parquet to Parquet": (
+        Contender("perennial join", by_join),
+        Contender("training set", by_training_set),
+        Contender("pandas with pyarrow", by_pandas_files, elsewhere=True),
+        Contender("Feast local", by_feast, elsewhere=True),
+    ),
 }
+CONTENDERS = {contender.name: contender for group in GROUPS.values() for contender in group}
 
 
 def measure(name: str, folder: Path) -> None:
     """Run one contender in this process and print its figures as JSON."""
     limit = GIBIBYTES << 30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    join = CONTENDERS[name](folder)
+    join = CONTENDERS[name].prepare(folder)
     begun = time.perf_counter()
     values = join()
     seconds = time.perf_counter() - begun
@@ -191,17 +264,17 @@ def measure(name: str, folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "peak_mib": peak, "rows": len(found), "values": digest}))
 
 
-def interpreter(name: str, feast: str | None) -> list[str]:
+def interpreter(contender: Contender, feast: str | None) -> list[str]:
     """Return the command that runs Python for a contender."""
-    if name != "Feast local":
+    if not contender.elsewhere:
         return [sys.executable]
     uv = ["uv", "run", "--no-project", "--isolated", "--with", "feast", "--with", "pandas", "python"]
     return uv if feast is None else [feast]
 
 
-def run(name: str, folder: Path, feast: str | None) -> dict[str, Any] | str:
+def run(contender: Contender, folder: Path, feast: str | None) -> dict[str, Any] | str:
     """Return a contender's figures, or a sentence on why there are none."""
-    command = [*interpreter(name, feast), __file__, "--measure", name, str(folder)]
+    command = [*interpreter(contender, feast), __file__, "--measure", contender.name, str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -218,24 +291,31 @@ def compare(events: int, values: int, feast: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_tables(Path(folder), events, values)
         print(f"{events:,} events × {values:,} values of {max(values // DAYS, 1):,} entities")
-        ours: dict[str, Any] = {}
-        for name in (name for name in CONTENDERS if name != "Feast local" or feast != "none"):
-            found = run(name, Path(folder), feast)
-            if isinstance(found, str):
-                print(f"  {name:<18}{found}")
-                continue
-            ours = ours or found
-            same = "same values" if found["values"] == ours["values"] else "OTHER VALUES"
-            print(
-                f"  {name:<18}{events / found['seconds']:>12,.0f} rows/s {found['peak_mib']:>8,.0f} MiB   {same}"
-                f"   perennial is {found['seconds'] / ours['seconds']:.1f} × as fast"
-            )
+        digests: set[str] = set()
+        for group, contenders in GROUPS.items():
+            print(f"  {group}")
+            ours: dict[str, Any] = {}
+            for contender in contenders:
+                if contender.elsewhere and feast == "none":
+                    continue
+                found = run(contender, Path(folder), feast)
+                if isinstance(found, str):
+                    print(f"    {contender.name:<20}{found}")
+                    continue
+                ours = ours or found
+                digests.add(found["values"])
+                same = "same values" if len(digests) == 1 else "OTHER VALUES"
+                print(
+                    f"    {contender.name:<20}{events / found['seconds']:>12,.0f} rows/s {found['seconds']:>7.2f} s "
+                    f"{found['peak_mib']:>7,.0f} MiB   {same}   {contenders[0].name} is "
+                    f"{found['seconds'] / ours['seconds']:.3g} × as fast"
+                )
 
 
 def main(arguments: list[str]) -> None:
     """Compare at each size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sizes", nargs="*", default=["100000x10000", "1000000x100000", "10000000x1000000"])
+    parser.add_argument("sizes", nargs="*", default=SIZES)
     parser.add_argument("--feast", help="a Python that has Feast and pandas, or none")
     options = parser.parse_args(arguments)
     for size in options.sizes:
