@@ -10,7 +10,7 @@ from aws_cdk import App, CliCredentialsStackSynthesizer, Tags
 from infra.code import DEFINITIONS
 from infra.stack import Perennial
 from infra.stage import stage
-from perennial.definition_files import find_definitions, load_definitions
+from perennial.definitions.files import find_definitions, load_definitions
 from perennial.errors import DefinitionError
 
 FLAGS = {

@@ -15,7 +15,7 @@ from infra.deployment import Deployment
 from infra.display import Display
 from infra.local.cloud import Endpoint, LocalCloud
 from perennial.data.check import check_definitions
-from perennial.definition_files import Definitions, load_definitions
+from perennial.definitions.files import Definitions, load_definitions
 from perennial.training.check import check_candidates
 
 

@@ -126,10 +126,7 @@ def runs(
         display.result(*list_runs(ports.catalog, limit, kind, subject))
         return
     content, shown = show_run(ports, run_id, rejected)
-    for part in shown[:-1]:
-        if not json:
-            display.console.print(part)
-    display.result(content, shown[-1])
+    display.result(content, *shown)
 
 
 @app.command()
@@ -145,10 +142,7 @@ def models(
     display = Display(json)
     catalog = Deployment.connect(stage, name).ports.catalog
     content, tables = list_models(catalog) if model is None else describe_model(catalog, model)
-    for drawn in tables[:-1]:
-        if not json:
-            display.console.print(drawn)
-    display.result(content, tables[-1])
+    display.result(content, *tables)
 
 
 @app.command()

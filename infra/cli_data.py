@@ -151,7 +151,4 @@ def snapshots(
         display.result({"report": str(report)}, f"saved {report}")
         return
     content, shown = show_snapshot(ports, dataset, snapshot)
-    for part in shown[:-1]:
-        if not json:
-            display.console.print(part)
-    display.result(content, shown[-1])
+    display.result(content, *shown)

@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import layer
-from perennial.definition_files import PACKAGE
+from perennial.definitions.files import PACKAGE
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "layers" / "core" / "python" / "perennial"

@@ -20,7 +20,7 @@ from infra.operations import predict_rows, send_labels
 from infra.trips import Trip, read_trips
 from infra.uploads import upload_file
 from infra.waiting import CLOCK_SLACK, find_run, follow_run, wait_until
-from perennial.definition_files import load_definitions
+from perennial.definitions.files import load_definitions
 from perennial.errors import ConflictError, PerennialError
 from perennial.records import Assessment, Run
 

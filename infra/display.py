@@ -63,12 +63,13 @@ class Display:
             task = progress.add_task(what, total=total)
             yield lambda: progress.advance(task)
 
-    def result(self, content: Any, table: Table | str | None = None) -> None:
-        """Print a command's result: the content as JSON, or its table."""
+    def result(self, content: Any, *shown: Table | str) -> None:
+        """Print a command's result: the content as JSON, or what is shown of it to people."""
         if self.as_json:
             sys.stdout.write(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
-        elif table is not None:
-            self.console.print(table, markup=isinstance(table, Table | Markup))
+            return
+        for part in shown:
+            self.console.print(part, markup=isinstance(part, Table | Markup))
 
     def step(self, run: Run, step: StepRecord) -> None:
         """Print a line for a step that ended."""

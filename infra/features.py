@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
@@ -15,6 +15,7 @@ from perennial.client import lookups
 from perennial.definitions import FeatureView
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import OnlineRow, Ports
+from perennial.utc import aware_utc
 
 
 def list_views(ports: Ports) -> tuple[list[dict[str, Any]], Table]:
@@ -96,10 +97,9 @@ def read_key(ports: Ports, view: FeatureView, key: str) -> lookups.Entity:
 def read_moment(text: str) -> datetime:
     """Return a moment of the command line, in UTC unless it says its offset."""
     try:
-        moment = datetime.fromisoformat(text)
+        return aware_utc(datetime.fromisoformat(text))
     except ValueError:
         raise DataError(f"--at {text!r} is not a moment in ISO 8601, such as 2019-03-01T12:00:00Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _described(ports: Ports, view: FeatureView) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from perennial.errors import NotFoundError
 from perennial.live_uploads import LiveUpload
 from perennial.ports import ObjectStore, Ports
 
-LATEST_RUNS = 50
 _SHORT = 12
 """Characters by which a snapshot is told from others."""
 

@@ -28,7 +28,7 @@ from infra.stage import Stage
 from infra.storage import RESULTS, Storage
 from infra.train import Train
 from perennial import keys
-from perennial.definition_files import Definitions
+from perennial.definitions.files import Definitions
 from perennial.settings import Settings
 
 _MODELS = ("MODELS", "MODEL#*")

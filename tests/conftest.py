@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perennial.definition_files import Definitions, load_definitions
+from perennial.definitions.files import Definitions, load_definitions
 from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 

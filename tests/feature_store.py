@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 
 from perennial import keys
-from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView
+from perennial.definitions.files import Definitions
 from perennial.fakes import fake_ports
 from perennial.ports import OnlineRow, Ports
 from perennial.records import Part, SnapshotManifest, ViewManifest, ViewPart

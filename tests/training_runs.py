@@ -14,8 +14,8 @@ import duckdb
 import numpy as np
 
 from perennial import keys
-from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
+from perennial.definitions.files import Definitions
 from perennial.ports import Ports
 from perennial.records import TrainingSet, Trigger, Verdict
 from perennial.steps import admit, evaluate, train

@@ -49,8 +49,7 @@ class Outcome:
 
 
 def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    with duckdb.connect() as connection:
-        yield from connection.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+    yield from duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
 
 
 def upload(

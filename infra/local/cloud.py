@@ -82,6 +82,8 @@ class LocalCloud:
     """
 
     state: Path = DEFAULT_STATE
+    ends_with_caller: bool = False
+    """Whether the cloud that this starts ends, and removes its files, as soon as this process has, however it ended."""
 
     def start(self) -> Endpoint:
         """Start the cloud unless it runs; returns when it answers.
@@ -146,9 +148,10 @@ class LocalCloud:
         self._state.mkdir(parents=True)
         (self._state / ".gitignore").write_text(_MARK)
         command = [sys.executable, "-P", "-m", "infra.local.launcher", "--state", str(self._state)]
-        with self.log().open("wb") as log:
+        with self.log().open("wb") as log, self._life() as life:
+            command += ["--until-stdin-ends"] if self.ends_with_caller else []
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._state, start_new_session=True
+                command, stdin=life, stdout=log, stderr=log, cwd=self._state, start_new_session=True
             )
         try:
             endpoint = self._await(process)
@@ -159,6 +162,18 @@ class LocalCloud:
         # It outlives this program on purpose: Python need neither warn of that nor wait for it.
         process.returncode = 0
         return endpoint
+
+    @contextmanager
+    def _life(self) -> Iterator[int]:
+        """Yield the cloud's standard input: a pipe that ends with this process, or nothing."""
+        if not self.ends_with_caller:
+            yield subprocess.DEVNULL
+            return
+        life, _ = os.pipe()  # the other end is closed by nobody but the system, and no child inherits it
+        try:
+            yield life
+        finally:
+            os.close(life)
 
     def _await(self, process: subprocess.Popen[bytes]) -> Endpoint:
         deadline = time.monotonic() + _START_SECONDS

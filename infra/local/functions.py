@@ -1,7 +1,8 @@
 """Functions as in AWS: an exception keeps its class name, and layers are found under ``/opt``.
 
 The emulator reports every exception as ``Runtime.HandlerError``, so a state machine cannot retry on
-``TransientError``, and it ends the worker, so the next call is a cold start. It unpacks layers next to
+``TransientError``, and it ends the worker, so the next call is a cold start; a process that was killed has that name
+too. It unpacks layers next to
 the code and tells nobody where: an environment variable that points into ``/opt`` points at nothing.
 """
 
@@ -42,6 +43,7 @@ _INIT_RAISED = (
 _ENVIRONMENT = "    os.environ.update(env)\n"
 
 _INIT_PREFIX = "Worker init failed: "
+_DIED = ("Worker process died", "Worker returned no response")
 
 
 def worker_script(script: str) -> str:
@@ -84,6 +86,9 @@ def patch() -> None:
             )
             return {"body": raised, "error": True, "log": "\n".join(filter(None, [answer.get("log"), message]))}
         body = answer.get("body")
+        if answer.get("error") and isinstance(body, dict) and body.get("errorMessage") in _DIED:
+            message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+            return {**answer, "body": {"errorType": "Runtime.ExitError", "errorMessage": message}}
         if (
             answer.get("error")
             and isinstance(body, dict)

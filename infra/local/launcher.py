@@ -11,8 +11,11 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,7 +84,7 @@ def patch(state: Path) -> None:
     registry.patch(state)
 
 
-async def serve(state: Path, listener: socket.socket, record: Mapping[str, object]) -> None:
+async def serve(state: Path, listener: socket.socket, record: Mapping[str, object], until_stdin_ends: bool) -> None:
     """Serve until the process is told to stop, then end every job and function."""
     from hypercorn.asyncio import serve as hypercorn
     from hypercorn.config import Config
@@ -94,9 +97,16 @@ async def serve(state: Path, listener: socket.socket, record: Mapping[str, objec
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.5
     config.loglevel = "WARNING"
-    stopped = asyncio.Event()
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+        loop.add_signal_handler(name, stopped.set)
+
+    def stop_at_the_end() -> None:
+        sys.stdin.buffer.read()
+        loop.call_soon_threadsafe(stopped.set)
+
+    if until_stdin_ends:
+        threading.Thread(target=stop_at_the_end, daemon=True).start()
     # Written whole or not at all: whoever starts the cloud polls for this file.
     draft = state / f"{RECORD}.new"
     draft.touch(mode=0o600)
@@ -105,6 +115,8 @@ async def serve(state: Path, listener: socket.socket, record: Mapping[str, objec
     await hypercorn(app, config, shutdown_trigger=stopped.wait)
     batch.stop()
     functions.stop()
+    if until_stdin_ends:
+        shutil.rmtree(state, ignore_errors=True)
     # The loop and the interpreter would wait for the threads of executions that go nowhere now.
     os._exit(0)
 
@@ -113,7 +125,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the arguments, patch the emulator and serve it."""
     parser = argparse.ArgumentParser(description="Run the local cloud in the foreground.")
     parser.add_argument("--state", type=Path, required=True, help="directory of this instance's files")
-    state = parser.parse_args(arguments).state.resolve()
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end with whoever holds the other end")
+    given = parser.parse_args(arguments)
+    state = given.state.resolve()
     (state / "tmp").mkdir(parents=True, exist_ok=True)
     listener = listen()
     port = listener.getsockname()[1]
@@ -130,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
         "access_key": access_key,
         "secret_key": secret_key,
     }
-    asyncio.run(serve(state, listener, record))
+    asyncio.run(serve(state, listener, record, given.until_stdin_ends))
     return 0
 
 

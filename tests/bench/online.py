@@ -94,7 +94,7 @@ def measure(read: Callable[[], list[float]], repeats: int) -> tuple[float, float
 def main(sizes: list[tuple[int, int]], repeats: int = REPEATS) -> None:
     """Print a line for each size and contender."""
     with tempfile.TemporaryDirectory() as folder:
-        cloud = LocalCloud(Path(folder) / "cloud")
+        cloud = LocalCloud(Path(folder) / "cloud", ends_with_caller=True)
         try:
             # Two clients, for what the store does to its own does not count for the other.
             client, plain_client = (

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ def write_tables(folder: Path, events: int, values: int) -> None:
 
 def definitions() -> Any:
     """Return the dataset, the view and the model that the tables are of."""
-    from perennial.definition_files import Definitions
     from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
+    from perennial.definitions.files import Definitions
 
     columns = {"at_time": "timestamp", "entity": "integer", "id": "integer", "x": "double"}
     dataset = Dataset(
@@ -104,8 +105,9 @@ def by_join(folder: Path) -> Callable[[], Values]:
 
 def by_join_in_memory(folder: Path) -> Callable[[], Values]:
     """Join tables that are in memory into a frame, by the very SELECT that reads files elsewhere."""
-    from perennial.data.engine import Resources, connect, literal
+    from perennial.data.engine import Resources, connect
     from perennial.data.point_in_time import StoredLookup, join_features
+    from perennial.sql import literal
 
     path = folder / "values.parquet"
     lookup = StoredLookup(definitions().views["v"], [path], FEATURES)
@@ -233,17 +235,22 @@ class Contender:
     name: str
     prepare: Callable[[Path], Callable[[], Values]]
     """Prepares what is not measured, and returns what is."""
+    package: str
+    """Whose version is told."""
     elsewhere: bool = False
     """Whether it runs in the environment of Feast, which has pyarrow as well."""
 
 
 GROUPS = {
-    "in memory": (Contender("perennial", by_join_in_memory), Contender("pandas merge_asof", by_pandas)),
+    "in memory": (
+        Contender("perennial", by_join_in_memory, "duckdb"),
+        Contender("pandas merge_asof", by_pandas, "pandas"),
+    ),
     "Parquet to Parquet": (
-        Contender("perennial join", by_join),
-        Contender("training set", by_training_set),
-        Contender("pandas with pyarrow", by_pandas_files, elsewhere=True),
-        Contender("Feast local", by_feast, elsewhere=True),
+        Contender("perennial join", by_join, "duckdb"),
+        Contender("training set", by_training_set, "duckdb"),
+        Contender("pandas with pyarrow", by_pandas_files, "pandas", elsewhere=True),
+        Contender("Feast local", by_feast, "feast", elsewhere=True),
     ),
 }
 CONTENDERS = {contender.name: contender for group in GROUPS.values() for contender in group}
@@ -261,7 +268,9 @@ def measure(name: str, folder: Path) -> None:
     found = values()
     same = np.where(np.isnan(found), np.nan, found)  # of all that are NaN one
     digest = hashlib.sha256(np.ascontiguousarray(same)).hexdigest()
-    print(json.dumps({"seconds": seconds, "peak_mib": peak, "rows": len(found), "values": digest}))
+    package = CONTENDERS[name].package
+    told = {"seconds": seconds, "peak_mib": peak, "values": digest, "version": f"{package} {version(package)}"}
+    print(json.dumps(told))
 
 
 def interpreter(contender: Contender, feast: str | None) -> list[str]:
@@ -308,7 +317,7 @@ def compare(events: int, values: int, feast: str | None) -> None:
                 print(
                     f"    {contender.name:<20}{events / found['seconds']:>12,.0f} rows/s {found['seconds']:>7.2f} s "
                     f"{found['peak_mib']:>7,.0f} MiB   {same}   {contenders[0].name} is "
-                    f"{found['seconds'] / ours['seconds']:.3g} × as fast"
+                    f"{found['seconds'] / ours['seconds']:.3g} × as fast   ({found['version']})"
                 )
 
 

@@ -18,8 +18,8 @@ import duckdb
 
 from perennial import keys
 from perennial.data.engine import sha256_of
-from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset, FeatureView
+from perennial.definitions.files import Definitions
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import Part, Run, Snapshot, SnapshotManifest, Trigger

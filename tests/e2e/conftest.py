@@ -15,7 +15,7 @@ ANYBODY = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal"
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """Start one local cloud for the whole test run."""
-    local = LocalCloud(tmp_path_factory.mktemp("cloud") / "state")
+    local = LocalCloud(tmp_path_factory.mktemp("cloud") / "state", ends_with_caller=True)
     yield local.start()
     local.stop()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,15 @@ import urllib3
 
 from infra.deployment import Deployment
 from infra.local.cloud import LocalCloud
-from infra.waiting import find_run, follow_run, wait_until
+from infra.waiting import follow_run, wait_until
 from perennial.records import Run
 from tests.e2e.shell import Shell
 
 pytestmark = pytest.mark.e2e
 
-UPLOADS = Path(__file__).resolve().parents[2] / "events" / "uploads"
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parents[2]
+UPLOADS = ROOT / "events" / "uploads"
+PAGE = ROOT / "docs" / "data.md"
 TRIP = {
     "pickup_datetime": "2019-04-10 08:30:00",
     "passenger_count": 1,
@@ -30,10 +33,6 @@ TRIP = {
     "pickup_location_id": 161,
     "dropoff_location_id": 236,
 }
-
-
-def is_run(run_id: str) -> Callable[[Run], bool]:
-    return lambda run: run.run_id == run_id
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +123,46 @@ def test_the_same_upload_twice_makes_one_snapshot(shell: Shell, deployment: Depl
     assert deployment.ports.catalog.snapshots("taxi_trips") == (before, revision)
 
 
+def test_the_client_and_the_command_line_tell_the_features_that_were_known_at_a_moment(
+    shell: Shell, deployment: Deployment, demo: dict[str, Any]
+) -> None:
+    """The notebook of docs/data.md, run as it stands there."""
+    [snippet] = re.findall(r"<!-- run: client -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    last = "frame.assign(at=frame['pickup_datetime'].astype(str)).iloc[-1].to_json()"
+    told = f"print(len(trips), len(frame), len(learnt), sep='\\n')\nprint({last})\n"
+    (shell.folder / "notebook.py").write_text(snippet + told)
+    (shell.folder / "layers").symlink_to(ROOT / "layers")  # the page speaks of the repository's folder
+    command = [sys.executable, "notebook.py"]
+    done = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows, framed, learnt, trip = map(json.loads, done.stdout.splitlines())
+    champion = deployment.ports.catalog.champion("taxi_fare")
+    assert champion is not None
+    made = deployment.ports.catalog.version("taxi_fare", champion.version).training_set
+    zone = str(trip["pickup_location_id"])
+    [then] = shell.json("features", "get", "zone_stats", zone, "--at", trip["at"], "--columns", "mean_speed")
+    [now] = shell.json("features", "get", "zone_stats", zone)
+    views = {view["view"]: view for view in shell.json("features", "list")}
+
+    assert rows == framed > 40_000
+    assert learnt == made.rows_train + made.rows_holdout
+    assert trip["zone_stats__mean_speed"] == then["values"]["mean_speed"]
+    assert then["feature_time"] <= trip["at"].replace(" ", "T") < "2019-05" <= now["feature_time"]
+    assert set(now["values"]) == {"mean_distance", "mean_minutes", "mean_speed"}
+    assert views["zone_stats"]["rows"] > 0
+
+
+def test_the_report_of_a_snapshot_is_saved_as_a_page(shell: Shell, demo: dict[str, Any]) -> None:
+    listed = {one["source"].rpartition("/")[2]: one for one in shell.json("snapshots", "taxi_trips")}
+    february = listed["yellow_2019-02.csv.gz"]
+    shell.json("snapshots", "taxi_trips", february["snapshot_id"][:12], "--report", "february.html")
+    page = (shell.folder / "february.html").read_text()
+
+    assert page.startswith("<!DOCTYPE html>")
+    assert "congestion_surcharge" in page
+    assert "<svg" in page
+
+
 def test_an_unsigned_call_is_forbidden(deployment: Deployment, demo: dict[str, Any]) -> None:
     answer = urllib3.request("POST", f"{deployment.api.url}/models/taxi_fare/predict", json={"instances": [TRIP]})
 
@@ -187,16 +226,18 @@ def test_retraining_on_request_is_judged_and_recorded(
 def test_a_training_run_that_is_stopped_is_closed_and_the_next_one_is_admitted(
     shell: Shell, deployment: Deployment, demo: dict[str, Any]
 ) -> None:
-    started = shell.json("retrain", "taxi_fare", "--no-wait")
-    machine = deployment.outputs["TrainMachineArn"]
-    arn = machine.replace(":stateMachine:", ":execution:") + f":{started['run_id']}"
-    catalog = deployment.ports.catalog
-    wait_until(lambda: find_run(catalog, "train", "taxi_fare", LONG_AGO, is_run(started["run_id"])), 30, "the run")
-    deployment.client("stepfunctions").stop_execution(executionArn=arn)
-    stopped = follow_run(catalog, started["run_id"], 30, lambda run, step: None)
+    machine, catalog = deployment.outputs["TrainMachineArn"], deployment.ports.catalog
+    executions = machine.replace(":stateMachine:", ":execution:")
 
-    assert (stopped.status, stopped.error) == ("failed", "the execution was stopped before it was done")
-    assert shell.json("retrain", "taxi_fare")["status"] == "succeeded"
+    def stopped_at(step: str) -> Run:
+        run_id = shell.json("retrain", "taxi_fare", "--no-wait")["run_id"]
+        wait_until(lambda: step in {one.step for one in catalog.steps(run_id)} or None, 30, f"step {step} of {run_id}")
+        deployment.client("stepfunctions").stop_execution(executionArn=f"{executions}:{run_id}")
+        return follow_run(catalog, run_id, 30, lambda run, step: None)
+
+    ends = [stopped_at("admit"), stopped_at("training_set")]  # which only a run has that was admitted
+
+    assert {(run.status, run.error) for run in ends} == {("failed", "the execution was stopped before it was done")}
 
 
 def test_rollback_lets_the_version_before_serve_and_says_so_in_the_audit_trail(
@@ -222,16 +263,3 @@ def test_runs_and_logs_tell_what_happened(shell: Shell, demo: dict[str, Any]) ->
     assert refused
     assert all(r["error"] for r in refused)
     assert any(run_id in line["message"] for line in logs)
-
-
-def test_a_second_demo_in_a_folder_with_somebodys_work_is_refused(tmp_path: Path) -> None:
-    cloud = LocalCloud(tmp_path / ".perennial")
-    cloud.start()
-    try:
-        done = Shell(tmp_path).run("demo")
-    finally:
-        cloud.stop()
-
-    assert done.returncode == 1
-    assert "perennial down" in done.stderr
-    assert "Traceback" not in done.stderr

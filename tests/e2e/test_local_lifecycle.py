@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -95,6 +96,28 @@ def test_a_killed_cloud_is_noticed_and_replaced_with_all_that_it_left(tmp_path: 
     finally:
         cloud.stop()
     assert processes(tmp_path) == []
+
+
+STARTS = """
+import sys, time
+from pathlib import Path
+from infra.local.cloud import LocalCloud
+LocalCloud(Path(sys.argv[1]), ends_with_caller=True).start()
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_cloud_for_one_program_ends_with_it_though_it_was_killed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    program = subprocess.Popen([sys.executable, "-c", STARTS, str(state)], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    with program.stdout:
+        assert program.stdout.readline() == "started\n"
+    assert LocalCloud(state).status() is not None
+    program.kill()
+    program.wait()
+    wait_for(lambda: None if processes(state) or state.exists() else True)
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

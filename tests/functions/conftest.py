@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perennial.definition_files import Definitions
 from perennial.definitions import Model, Monitor, Retrain
+from perennial.definitions.files import Definitions
 from perennial.ports import Ports
 from perennial.settings import Settings
 

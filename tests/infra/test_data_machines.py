@@ -47,6 +47,34 @@ def test_much_data_is_a_job_s_and_little_a_function_s(stack: Synthesised) -> Non
         assert leads_to(machine, f"{step} job")[-1] == leads_to(machine, step)[-1]
 
 
+def test_what_is_too_large_for_a_function_after_all_is_done_by_the_job_with_the_same_request(
+    stack: Synthesised,
+) -> None:
+    # Developer Guide, "Handle Lambda service exceptions": "unhandled errors in Lambda are reported as Lambda.Unknown.
+    # These include out-of-memory errors and function timeouts"; where Lambda names an error, that is the error's name.
+    ends = {"States.Timeout", "Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown"}
+    sized = []
+    for verb, machine in stack.machines().items():
+        for name, state in states(machine):
+            if f"{name} job" in dict(states(machine)):
+                sized.append((verb, name))
+                first, last = state["Catch"]
+                assert ends <= set(first["ErrorEquals"]), f"{verb}: {name}"
+                assert {"MemoryError", "OSError"} <= set(first["ErrorEquals"]), f"{verb}: {name}"
+                assert not {"DataError", "DefinitionError", "States.ALL", "States.TaskFailed"} & {*first["ErrorEquals"]}
+                assert first["Next"] == f"{name} job request"
+                assert first["ResultPath"] == "$.too_large", "the input is still there"
+                assert last["ErrorEquals"] == ["States.ALL"]
+    assert set(sized) == {
+        ("ingest", "ingest"),
+        ("ingest", "features"),
+        ("backfill", "ingest"),
+        ("backfill", "features"),
+        ("forget", "features"),
+        ("train", "training_set"),
+    }
+
+
 def test_what_a_job_returned_is_read_from_the_catalog_and_stands_where_a_function_s_answer_does(
     stack: Synthesised,
 ) -> None:
@@ -113,7 +141,7 @@ def test_a_file_of_a_backfill_has_the_run_that_the_library_expects(stack: Synthe
 def test_a_file_of_a_backfill_that_fails_is_recorded_on_its_own_run(stack: Synthesised) -> None:
     one = stack.machines()["backfill"]["States"]["uploads"]["ItemProcessor"]
     for name in ("ingest", "ingest job"):
-        assert one["States"][name]["Catch"][0]["Next"] == "fail upload"
+        assert one["States"][name]["Catch"][-1]["Next"] == "fail upload"
     payload = one["States"]["fail upload"]["Parameters"]["Payload"]
     assert (payload["run_id.$"], payload["kind"], payload["input.$"]) == (
         "$.run_id",

@@ -36,15 +36,15 @@ def test_every_task_is_retried_on_transient_errors_only_and_spread_over_time(sta
     lasting = {"States.ALL", "States.TaskFailed", "States.Timeout", "DataError", "DefinitionError", "ConflictError"}
     for verb, machine in stack.machines().items():
         for name, task in tasks(machine).items():
-            (retry,) = task["Retry"]
-            assert not lasting & set(retry["ErrorEquals"]), f"{verb}: {name}"
-            assert retry["JitterStrategy"] == "FULL", f"{verb}: {name}"
+            retry, busy = task["Retry"]
+            for each in (retry, busy):
+                assert not lasting & set(each["ErrorEquals"]), f"{verb}: {name}"
+                assert each["JitterStrategy"] == "FULL", f"{verb}: {name}"
             assert retry["MaxAttempts"] == 3, f"{verb}: {name}"
             if task["Resource"].endswith("lambda:invoke"):
-                # What AWS advises to retry ("Handle transient Lambda service exceptions"), and throttling.
+                # What AWS advises to retry ("Handle transient Lambda service exceptions").
                 assert set(retry["ErrorEquals"]) == {
                     "TransientError",
-                    "Lambda.TooManyRequestsException",
                     "Lambda.ServiceException",
                     "Lambda.SdkClientException",
                     "Lambda.AWSLambdaException",
@@ -54,15 +54,29 @@ def test_every_task_is_retried_on_transient_errors_only_and_spread_over_time(sta
                 assert {"DynamoDB.ThrottlingException", "DynamoDB.SdkClientException"} <= set(retry["ErrorEquals"])
             if "batch" in task["Resource"]:
                 # As seen in AWS: a status 429, and a status 500 without a name (ASFHyP3/hyp3, issues 1676 and 911).
-                assert {"Batch.TooManyRequestsException", "Batch.AWSBatchException"} <= set(retry["ErrorEquals"])
+                assert "Batch.AWSBatchException" in retry["ErrorEquals"]
+                assert "Batch.TooManyRequestsException" in busy["ErrorEquals"]
+
+
+def test_a_task_waits_for_minutes_until_a_place_is_free(stack: Synthesised) -> None:
+    # An account may run ten functions at a time while it is new ("Lambda quotas"); a backfill alone may ask for more.
+    for verb, machine in stack.machines().items():
+        for name, task in tasks(machine).items():
+            _, busy = task["Retry"]
+            assert "Lambda.TooManyRequestsException" in busy["ErrorEquals"], f"{verb}: {name}"
+            # Full jitter waits half of each delay on average.
+            delays = [min(busy["MaxDelaySeconds"], 2 * 2**number) for number in range(busy["MaxAttempts"])]
+            assert sum(delays) / 2 > 10 * 60, f"{verb}: {name}"
 
 
 def test_every_error_is_recorded_before_the_machine_fails(stack: Synthesised) -> None:
     for verb, machine in stack.machines().items():
         for name, state in machine["States"].items():
             if name != "fail" and state["Type"] in ("Task", "Map"):
-                (catch,) = state["Catch"]
+                catch = state["Catch"][-1]
                 assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "fail"), f"{verb}: {name}"
+                for other in state["Catch"][:-1]:
+                    assert other["Next"] == f"{name} job request", "what is too large for a function is a job's"
         record = machine["States"]["fail"]
         assert record["Next"] == record["Catch"][0]["Next"] == "failed"
         assert record["Parameters"]["Payload"].get("trigger.$") == (None if verb == "ingest" else "$.trigger")

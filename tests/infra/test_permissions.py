@@ -186,9 +186,15 @@ def test_the_backfill_may_run_executions_of_its_own_and_list_uploads(stack: Synt
     }
     assert "StorageRaw" in given["s3:ListBucket",]
     assert "BackfillMachine" in given["states:StartExecution",]
-    control = given["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"]
-    assert "execution:" in control
-    assert "/*" in control
+    machine = '{"Fn::GetAtt": ["BackfillMachine'
+    for actions, places in (
+        (("states:DescribeExecution", "states:StopExecution"), ('":*"', '"/*:*"')),
+        (("states:RedriveExecution",), ('"/*:*"',)),
+    ):
+        assert ":execution:" in given[actions]
+        assert machine in given[actions], "of this machine alone"
+        for place in places:
+            assert place in given[actions], actions
     writes = given["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
     assert "/backfills/*" in writes
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from perennial.definition_files import Definitions, find_definitions, load_definitions
 from perennial.definitions import Column, Dataset, parse_duration
+from perennial.definitions.files import Definitions, find_definitions, load_definitions
 from perennial.errors import DefinitionError, NotFoundError
 
 DATASET = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perennial.definition_files import Definitions, load_definitions
+from perennial.definitions.files import Definitions, load_definitions
 from perennial.errors import DefinitionError
 from tests.unit.test_definitions import DATASET, FARE, FILES, MODEL, NOW, PAST, REQUEST, STORED, TRIPS, write
 

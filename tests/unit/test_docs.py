@@ -60,6 +60,31 @@ def test_the_reference_names_every_key_of_a_definition(kind: type[BaseModel]) ->
     assert set(kind.model_fields) - {"name", "sql"} <= known
 
 
+def test_the_reference_names_every_rule_that_a_dirty_row_breaks() -> None:
+    dirty = (ROOT / "docs" / "dirty-data.md").read_text()
+    rules = set(re.findall(r"quarantined: `(\w+)`", dirty))
+    rules |= {rule.rpartition(" ")[2] for rule in re.findall(r"(?:line|row) \d+ \(`([^`]+)`\)", dirty)}
+    told = (ROOT / "docs" / "reference.md").read_text().partition("by the name that the quarantine gives:")[2]
+    named = set(re.findall(r"`(\w+)`", told.partition("### ")[0]))
+
+    assert {"type", "width", "json", "gap"} <= rules
+    assert rules <= named
+
+
+def test_every_decision_is_on_the_list_of_decisions_under_its_own_title() -> None:
+    folder = ROOT / "docs" / "adr"
+    listed = re.findall(r"^\| \[(\d+)\]\(([^)]+)\) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+    titles = {path.name: path.read_text().splitlines()[0] for path in folder.glob("0*.md")}
+
+    assert {name: f"# {number}. {title}" for number, name, title in listed} == titles
+
+
+def test_the_benchmarks_that_are_told_of_are_those_that_there_are() -> None:
+    told = set(re.findall(r"tests/bench/(\w+)\.py", (ROOT / "docs" / "benchmarks.md").read_text()))
+
+    assert told == {path.stem for path in (ROOT / "tests" / "bench").glob("*.py")} - {"test_bench"}
+
+
 def test_the_reference_names_every_command() -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
     group = typer.main.get_command(app)

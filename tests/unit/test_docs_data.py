@@ -17,8 +17,8 @@ import duckdb
 import pytest
 
 from perennial.data.check import check_definitions
-from perennial.definition_files import load_definitions
 from perennial.definitions import Dataset
+from perennial.definitions.files import load_definitions
 from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from perennial.steps import features, ingest
@@ -34,8 +34,8 @@ Day = tuple[str, datetime]
 
 @pytest.fixture(scope="module")
 def ports() -> Ports:
-    ports = fake_ports(load_definitions(EXAMPLE), clock=FixedClock("2024-07-01T00:00:00Z"))
-    for number, name in enumerate(["weather.jsonl", "rides_2024-05.csv", "rides_2024-06.csv"]):
+    ports = fake_ports(load_definitions(EXAMPLE), clock=FixedClock("2018-07-01T00:00:00Z"))
+    for number, name in enumerate(["weather.jsonl", "rides_2018-05.csv", "rides_2018-06.csv"]):
         uploaded(ports, name, f"run-{number}")
     return ports
 
@@ -68,7 +68,7 @@ def counts(made: Mapping[Day, Mapping[str, Any]]) -> dict[Day, int]:
 def by_hand(correction: bool = False) -> dict[Day, tuple[int, float | None]]:
     """Return rides and mean rain of each district's days, in plain Python: local times, UTC days, weather as known."""
     rides: dict[str, dict[str, str]] = {}
-    for name in ("rides_2024-05.csv", "rides_2024-06.csv", *(("rides_2024-06_correction.csv",) if correction else ())):
+    for name in ("rides_2018-05.csv", "rides_2018-06.csv", *(("rides_2018-06_correction.csv",) if correction else ())):
         rides |= {row["ride"]: row for row in csv.DictReader((EXAMPLE / "uploads" / name).read_text().splitlines())}
     lines = (EXAMPLE / "uploads" / "weather.jsonl").read_text().splitlines()
     measured: dict[str, list[tuple[datetime, float | None]]] = {}
@@ -132,7 +132,7 @@ def test_a_view_of_a_view_sums_the_week_before(ports: Ports) -> None:
 
 def test_a_later_file_with_a_row_of_the_same_key_corrects_that_row_alone(ports: Ports) -> None:
     before = {upload.snapshot.rows for upload in ports.catalog.uploads("rides")[0]}
-    uploaded(ports, "rides_2024-06_correction.csv", "run-correction")
+    uploaded(ports, "rides_2018-06_correction.csv", "run-correction")
     after = {upload.snapshot.rows for upload in ports.catalog.uploads("rides")[0]}
     made, expected = table(ports, "district_days"), by_hand(correction=True)
 

@@ -26,8 +26,8 @@ from perennial.data.contract.validate import validate
 from perennial.data.training_set import Period, feature_columns, write_training_set
 from perennial.data.views.latest_rows import online_changes
 from perennial.data.views.view_sql import DatasetTable, create_table
-from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
+from perennial.definitions.files import Definitions
 from perennial.errors import RequestError
 from perennial.ports import OnlineStore
 from perennial.serving.payload import parse_instances, read_columns

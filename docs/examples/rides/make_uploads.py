@@ -12,7 +12,7 @@ from pathlib import Path
 UPLOADS = Path(__file__).parent / "uploads"
 DISTRICTS = ("harbour", "hill", "old_town")
 COLUMNS = ("ride", "rider", "district", "began", "minutes", "paid")
-START = datetime(2024, 5, 1)
+START = datetime(2018, 5, 1)
 
 
 def main() -> None:
@@ -25,10 +25,10 @@ def main() -> None:
         minutes = round(draw.uniform(3, 90), 1)
         rider, district = f"u{draw.randrange(40)}", draw.choice(DISTRICTS)
         rides.append((f"r{number}", rider, district, f"{began:%Y-%m-%d %H:%M:%S}", minutes, f"{1 + minutes / 10:.2f}"))
-    for month in ("2024-05", "2024-06"):
+    for month in ("2018-05", "2018-06"):
         write_rides(f"rides_{month}.csv", [ride for ride in rides if ride[3].startswith(month)])
-    wrong = next(ride for ride in rides if ride[3].startswith("2024-06"))
-    write_rides("rides_2024-06_correction.csv", [(*wrong[:2], "hill", *wrong[3:])])
+    wrong = next(ride for ride in rides if ride[3].startswith("2018-06"))
+    write_rides("rides_2018-06_correction.csv", [(*wrong[:2], "hill", *wrong[3:])])
     lines = []
     for step in range(4 * 61):
         for district in DISTRICTS:

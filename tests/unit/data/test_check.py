@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from perennial.data.check import check_definitions
-from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Rule, Split
+from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError
 
 COLUMNS = {

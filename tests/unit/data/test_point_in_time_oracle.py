@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from perennial.data.training_set import Period, write_training_set
-from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
+from perennial.definitions.files import Definitions
 
 RIDES = Dataset(
     name="rides",

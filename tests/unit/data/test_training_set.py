@@ -20,8 +20,8 @@ from perennial.data.training_set import (
     period_of,
     write_training_set,
 )
-from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
+from perennial.definitions.files import Definitions
 from perennial.errors import DataError, DefinitionError
 
 START = datetime(2019, 1, 1)

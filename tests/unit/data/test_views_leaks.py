@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from perennial.definition_files import Definitions, load_definitions
 from perennial.definitions import FeatureView
+from perennial.definitions.files import Definitions, load_definitions
 from perennial.errors import DefinitionError
 from perennial.fakes import fake_ports
 from perennial.steps.views.view_tables import ViewTables

@@ -10,7 +10,7 @@ import pytest
 from infra import code
 
 
-@pytest.mark.parametrize("name", ["records.py", "reporting/templates/page.html", "reporting/templates/style.css"])
+@pytest.mark.parametrize("name", ["records/runs.py", "reporting/templates/page.html", "reporting/templates/style.css"])
 def test_the_version_of_the_code_changes_with_modules_and_with_templates(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from infra.features import get_values, list_views, read_key, read_moment
-from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView
+from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports

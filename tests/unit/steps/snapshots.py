@@ -14,20 +14,20 @@ import duckdb
 
 from perennial import keys
 from perennial.data.contract.column_sql import table_columns
-from perennial.data.engine import identifier
 from perennial.definitions import Dataset
 from perennial.ports import Ports
 from perennial.records import Part, Run, Snapshot, SnapshotManifest, Trigger
+from perennial.sql import identifier
 
 START = datetime(2019, 1, 1, tzinfo=UTC)
 
 
 def a_part(ports: Ports, dataset: Dataset, snapshot_id: str, rows: Sequence[Sequence[Any]]) -> Part:
     """Write rows, given in the order of the contract's columns, as one part."""
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory() as folder, duckdb.cursor() as connection:
         path = Path(folder) / "part.parquet"
         name = identifier(dataset.name)
-        connection.execute(f"CREATE TABLE {name} ({table_columns(dataset)})")
+        connection.execute(f"CREATE TEMP TABLE {name} ({table_columns(dataset)})")
         marks = ", ".join("?" for _ in dataset.columns)
         connection.executemany(f"INSERT INTO {name} VALUES ({marks})", [list(row) for row in rows])
         connection.execute(f"COPY (FROM {name} ORDER BY rowid) TO '{path}' (FORMAT parquet)")

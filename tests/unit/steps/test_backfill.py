@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from perennial.definition_files import Definitions
+from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Run, StepRecord

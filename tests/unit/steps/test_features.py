@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from perennial.definition_files import Definitions
 from perennial.definitions import FeatureView
+from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError, NotFoundError
 from perennial.fakes import FakeOnlineStore
 from perennial.ports import Lookup, OnlineRow, Ports

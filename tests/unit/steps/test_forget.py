@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from perennial import keys
-from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset
+from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from perennial import keys
-from perennial.definition_files import Definitions
 from perennial.definitions import Monitor
+from perennial.definitions.files import Definitions
 from perennial.drift import population_stability_index
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import FakeMetricSink, FakeObjectStore, FixedClock
@@ -61,13 +61,15 @@ def ports(definitions: Definitions, clock: FixedClock, ports: Ports, store: Coun
     return ports
 
 
-def log(ports: Ports, distances: Sequence[float], at: datetime | None = None) -> list[str]:
+def log(
+    ports: Ports, distances: Sequence[float], at: datetime | None = None, kept: predict.Predictors | None = None
+) -> list[str]:
     """Have trips of those distances predicted in one request; return the prediction ids."""
     at = at or ports.clock.now()
     log.calls += 1  # type: ignore[attr-defined]
     request_id = make_request_id(at, log.calls.to_bytes(10))  # type: ignore[attr-defined]
     rows = [a_trip(trip_distance=distance) for distance in distances]
-    answer = predict.run(predict.Request(model=MODEL, instances=rows, request_id=request_id, at=at), ports)
+    answer = predict.run(predict.Request(model=MODEL, instances=rows, request_id=request_id, at=at), ports, kept)
     return [prediction.prediction_id for prediction in answer.predictions]
 
 
@@ -173,8 +175,9 @@ def test_the_window_holds_the_latest_rows_only_and_no_object_is_read_for_nothing
 
 
 def test_single_rows_are_read_one_object_each(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
+    kept = predict.Predictors()
     for _ in range(130):
-        log(ports, [5.0], clock.advance(seconds=1))
+        log(ports, [5.0], clock.advance(seconds=1), kept)
     store.logs_read()
     assert assess(ports).rows == 100
     assert store.logs_read() == 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perennial import keys
-from perennial.definition_files import Definitions
+from perennial.definitions.files import Definitions
 from perennial.errors import ConflictError, DataError, DefinitionError, NotFoundError
 from perennial.fakes import fake_ports
 from perennial.manifest import RequestView

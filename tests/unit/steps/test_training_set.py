@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from perennial.definition_files import Definitions
 from perennial.definitions import Candidate
+from perennial.definitions.files import Definitions
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Lookup, Ports
 from perennial.records import Run, TrainingSet, Trigger

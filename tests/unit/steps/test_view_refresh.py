@@ -17,8 +17,8 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from perennial.data.engine import Resources
-from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset, FeatureView
+from perennial.definitions.files import Definitions
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import ViewManifest

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
+from perennial.definitions.files import Definitions
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from tests.interruptions import each_death

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from perennial.definition_files import Definitions
 from perennial.definitions import Model
+from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError
 from perennial.training.check import check_candidates
 

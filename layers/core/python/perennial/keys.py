@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal
 from urllib.parse import quote
 
+from perennial.utc import naive_utc
+
 # --- S3, artifacts bucket -------------------------------------------------------------------------
 
 
@@ -76,14 +78,14 @@ def labels(model: str, version: int, request_id: str, content: str, at: datetime
     return f"labels/model={model}/version={version}/date={at.astimezone(UTC):%Y-%m-%d}/{request_id}-{content}.jsonl"
 
 
-def forget_request(run_id: str) -> str:
-    """JSON of what a run is asked to forget; it is deleted when that is done."""
-    return f"requests/forget/{run_id}.json"
-
-
 def labels_prefix(model: str, version: int) -> str:
     """Prefix of all labels of a version's predictions."""
     return f"labels/model={model}/version={version}/"
+
+
+def forget_request(run_id: str) -> str:
+    """JSON of what a run is asked to forget; it is deleted when that is done."""
+    return f"requests/forget/{run_id}.json"
 
 
 # --- DynamoDB, catalog table: pk, sk; index ``by_time`` on gsi1pk, gsi1sk ------------------------------
@@ -94,8 +96,7 @@ BY_TIME = "by_time"
 
 def moment(at: datetime) -> str:
     """A moment as text that sorts in time order; one without a zone is taken as UTC, like a dataset's event times."""
-    utc = at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='microseconds')}Z"  # strftime would write the year 999 with three digits
+    return f"{naive_utc(at).isoformat(timespec='microseconds')}Z"  # strftime would write the year 999 with three digits
 
 
 def run(run_id: str) -> tuple[str, str]:

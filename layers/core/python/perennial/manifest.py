@@ -42,7 +42,7 @@ class StoredView(Record):
 
     name: str
     version: str
-    """Fingerprint of the view's definition: part of the online key, so old models keep their values."""
+    """As `Definitions.view_version` gives it: part of the online key, so old models keep their values."""
     entity: tuple[str, ...]
     columns: tuple[str, ...]
     """Columns of the view that the model reads."""

@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from perennial.data.contract.column_sql import sql_type
 from perennial.definitions import Column
+from perennial.sql import sql_type
 from tests.validated import Outcome, small, upload
 
 

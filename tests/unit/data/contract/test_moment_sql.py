@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perennial.data.contract.column_sql import typed
-from perennial.data.engine import connect, literal
+from perennial.data.engine import connect
 from perennial.definitions import Column
+from perennial.sql import literal
 from tests.validated import Outcome, small, upload
 
 ZONES = (

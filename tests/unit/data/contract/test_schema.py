@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from perennial.data.contract.column_sql import sql_type
-from perennial.data.contract.schema import check_fits, missing_columns
+from perennial.data.contract.schema import check_fits
 from perennial.definitions import Column, Dataset
 from perennial.errors import DataError
 from perennial.records import SnapshotManifest
+from perennial.sql import sql_type
 
 
 def dataset(**columns: Column) -> Dataset:
@@ -59,8 +59,3 @@ def test_a_snapshot_fits_a_contract_that_dropped_columns_changed_rules_or_added_
 def test_a_snapshot_of_another_type_or_without_a_value_that_must_be_there_is_refused(today: Dataset, says: str) -> None:
     with pytest.raises(DataError, match=says + ": run `perennial backfill rides`"):
         check_fits(manifest(OLD), today)
-
-
-def test_columns_that_a_snapshot_lacks_are_named() -> None:
-    today = dataset(zone=Column(type="integer"), miles=Column(type="double", nullable=True))
-    assert missing_columns(manifest(OLD), today) == ("miles",)

@@ -8,8 +8,8 @@ import pytest
 
 from perennial.data.contract.validate import validate
 from perennial.data.engine import Resources, sha256_of
-from perennial.definition_files import load_definitions
 from perennial.definitions import Column, Rule
+from perennial.definitions.files import load_definitions
 from tests.validated import GOOD, HEADER, refusal, row, small, upload
 
 ROOT = Path(__file__).parents[4]

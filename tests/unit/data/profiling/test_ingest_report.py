@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from perennial.data.contract.validate import Validated
-from perennial.data.engine import literal
 from perennial.data.profiling.ingest_report import EXAMPLES, MAX_RAW, UploadFacts, make_report, render
 from perennial.data.profiling.profile import profile
 from perennial.definitions import Column, Dataset
+from perennial.sql import literal
 
 EVIL = "<script>alert(1)</script>"
 RIDES = Dataset(

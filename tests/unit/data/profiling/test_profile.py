@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perennial.data.engine import Resources, identifier, literal
+from perennial.data.engine import Resources
 from perennial.data.profiling.profile import LIMIT, ColumnProfile, Profile, profile
 from perennial.definitions import Column, Dataset
+from perennial.sql import identifier, literal
 
 COLUMNS = {
     "at": Column(type="timestamp"),

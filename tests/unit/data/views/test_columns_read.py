@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from perennial.data.views.columns_read import columns_read
-from perennial.definition_files import Definitions
 from perennial.definitions import FeatureView
+from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError
 
 COLUMNS = ("id", "began", "distance", "zone", "kind", "Mixed")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from perennial.data.views.locality import is_entity_local
-from perennial.definition_files import Definitions
 from perennial.definitions import FeatureView
+from perennial.definitions.files import Definitions
 
 
 def view(sql: str, entity: tuple[str, ...] = ("zone",)) -> FeatureView:

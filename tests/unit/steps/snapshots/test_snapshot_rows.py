@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from perennial.definition_files import Definitions
 from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
+from perennial.definitions.files import Definitions
 from perennial.errors import DataError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset
+from perennial.definitions.files import Definitions
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.steps import ingest

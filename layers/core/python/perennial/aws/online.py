@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from perennial import keys
 from perennial.aws.errors import attempts, refused, translated
 from perennial.errors import DataError
 from perennial.ports import Lookup, OnlineRow
+from perennial.utc import aware_utc
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -170,8 +171,7 @@ def _place(view: str, version: str, entity: tuple[Any, ...], revision: int, feat
 def _item(view: str, version: str, row: OnlineRow, revision: int) -> dict[str, Any]:
     item = _place(view, version, row.entity, revision, keys.moment(row.feature_time))
     if row.expires_at is not None:
-        expires = row.expires_at if row.expires_at.tzinfo else row.expires_at.replace(tzinfo=UTC)
-        item["expires_at"] = {"N": str(math.ceil(expires.timestamp()))}
+        item["expires_at"] = {"N": str(math.ceil(aware_utc(row.expires_at).timestamp()))}
     for column, value in row.values.items():
         if not isinstance(value, float | int | str | None):
             raise DataError(

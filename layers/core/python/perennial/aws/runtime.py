@@ -13,7 +13,7 @@ from perennial.aws.catalog import DynamoCatalog
 from perennial.aws.metrics import CloudWatchMetricSink
 from perennial.aws.objects import S3ObjectStore
 from perennial.aws.online import DynamoOnlineStore
-from perennial.definition_files import Definitions, find_definitions, load_definitions
+from perennial.definitions.files import Definitions, find_definitions, load_definitions
 from perennial.ports import Ports
 from perennial.settings import Settings
 

@@ -67,7 +67,7 @@ class Table:
         Parameters
         ----------
         writes : sequence of dict
-            From :meth:`putting` and :meth:`checking`.
+            From :meth:`putting`.
         what : str
             What the transaction is about: the beginning of a message.
         """
@@ -85,10 +85,6 @@ class Table:
     ) -> dict[str, Any]:
         """Return the part of a transaction that writes an item."""
         return {"Put": {"TableName": self.name, "Item": item, **_conditions(condition, values)}}
-
-    def checking(self, key: Key, condition: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the part of a transaction that only looks at an item."""
-        return {"ConditionCheck": {"TableName": self.name, "Key": self._key(key), **_conditions(condition, values)}}
 
     def query(self, prefix: Key, newest_first: bool = False, limit: int | None = None) -> list[Item]:
         """Return the items of a partition whose sort key begins with a prefix, all pages, in the order of the key."""

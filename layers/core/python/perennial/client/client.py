@@ -14,6 +14,7 @@ from perennial.client.deployment import Deployment
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import feature_column
 from perennial.ports import Ports
+from perennial.utc import naive_utc
 
 if TYPE_CHECKING:  # pandas and DuckDB are loaded by the first frame, not by every command of the CLI
     import pandas as pd
@@ -170,8 +171,8 @@ class Client:
         import pandas as pd
 
         from perennial.data.engine import connect as engine
-        from perennial.data.engine import identifier
         from perennial.data.point_in_time import join_features
+        from perennial.sql import identifier
 
         lookups = self._lookups(rows, features, event_time)
         needed = dict.fromkeys([event_time, *(name for lookup in lookups for name in lookup.view.entity)])
@@ -247,7 +248,7 @@ class Client:
         import pandas as pd
 
         from perennial.data.engine import connect as engine
-        from perennial.data.engine import literal
+        from perennial.sql import literal
         from perennial.steps.verified import download_verified
 
         if version is None:
@@ -318,10 +319,9 @@ class Client:
     ) -> pd.DataFrame:
         from perennial.data.contract.schema import check_fits
         from perennial.data.engine import connect as engine
-        from perennial.data.engine import identifier
         from perennial.data.parquet_chunks import Wanted
         from perennial.data.views.view_sql import DatasetTable, create_table
-        from perennial.steps.snapshots.part_files import naive as naive_utc
+        from perennial.sql import identifier
         from perennial.steps.snapshots.snapshot_files import read_manifests
 
         dataset = self._ports.definitions.dataset(name)

@@ -11,20 +11,21 @@ from typing import Any
 
 import duckdb
 
-from perennial.data.contract.column_sql import sql_type
-from perennial.data.engine import connect, identifier
+from perennial.data.engine import connect
 from perennial.data.parquet_chunks import Wanted
 from perennial.data.point_in_time import StoredLookup, join_features
 from perennial.data.views.view_sql import DatasetTable, create_table
-from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset, FeatureView
+from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import feature_column
 from perennial.ports import Lookup, OnlineRow, Ports
 from perennial.records import ViewManifest
 from perennial.serving.values import reader
+from perennial.sql import identifier, sql_type
 from perennial.steps.snapshots.part_files import PartFiles
 from perennial.steps.verified import read_verified
+from perennial.utc import naive_utc
 
 Entity = tuple[Any, ...]
 
@@ -207,8 +208,3 @@ def _as_json(value: object) -> object:
     if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal) else value
-
-
-def naive_utc(at: datetime) -> datetime:
-    """Return a moment as event times are: in UTC, without its zone."""
-    return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)

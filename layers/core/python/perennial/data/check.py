@@ -11,13 +11,14 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.contract.column_sql import faults, outcome, raw, sql_type, table_columns, typed
-from perennial.data.engine import connect, identifier, literal
-from perennial.data.views.syntax import parse, require_row_by_row, require_steady, tables_read
+from perennial.data.contract.column_sql import faults, outcome, raw, table_columns, typed
+from perennial.data.engine import connect
+from perennial.data.views.syntax import parse, require_ordered, require_row_by_row, require_steady, tables_read
 from perennial.data.views.view_parts import table_select
-from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset, FeatureView, Model
+from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError
+from perennial.sql import identifier, literal, sql_type
 
 _NUMERIC = re.compile(r"^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BOOLEAN)$")
 _MOMENTS = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
@@ -141,6 +142,8 @@ def _check_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, datase
     if view.kind == "request":
         require_row_by_row(node, dataset.name, place)
     columns = _bind(connection, view.sql, place, dataset, view.reads)
+    if view.kind == "stored":
+        require_ordered(node, place)
     known = {dataset.name.lower(), *map(str.lower, view.reads)}
     for name in tables_read(node):
         if name not in known:

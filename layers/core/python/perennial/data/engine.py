@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from perennial.errors import DataError
+from perennial.sql import identifier, literal
 
 ROW_GROUP = 122_880
 """Rows per Parquet row group: fixed, so that the same rows always make the same bytes."""
@@ -105,16 +106,6 @@ def _configure(
     connection.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-def literal(text: str) -> str:
-    """Return text as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """Return a name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def write_table(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.engine import identifier, literal
 from perennial.definitions import FeatureView
 from perennial.manifest import feature_column
+from perennial.sql import identifier, literal
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from typing import cast
 
 import duckdb
 
-from perennial.data.engine import DEFAULTS, Resources, connect, identifier, one, write_query
+from perennial.data.engine import DEFAULTS, Resources, connect, one, write_query
 from perennial.data.point_in_time import StoredLookup, join_features
 from perennial.data.views.columns_read import columns_named, columns_read
 from perennial.data.views.request_sql import passing_through
 from perennial.data.views.view_sql import dataset_rows, moment
-from perennial.definition_files import Definitions
 from perennial.definitions import Dataset, FeatureView, Model
+from perennial.definitions.files import Definitions
 from perennial.errors import DataError, DefinitionError
 from perennial.manifest import feature_column
+from perennial.sql import identifier
 
 # No dataset can have columns of these names, as they are not printable.
 _AT, _ENTITY, _TARGET_NAME = "\x01event_time", "\x01entity ", "\x01target"

@@ -3,7 +3,7 @@
 They hold the semantics of :mod:`perennial.ports` exactly (``tests/contract`` runs one suite over them and over the
 AWS adapters), they may be used from several threads, and they need no network:
 
->>> from perennial.definition_files import Definitions
+>>> from perennial.definitions.files import Definitions
 >>> from perennial.fakes import FixedClock, fake_ports
 >>> ports = fake_ports(Definitions({}, {}, {}), clock=FixedClock("2019-03-01T00:00:00Z"))
 >>> ports.artifacts.put("greeting", b"hello")
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from perennial.definition_files import Definitions
+from perennial.definitions.files import Definitions
 from perennial.fakes.catalog import FakeCatalog
 from perennial.fakes.stores import FakeMetricSink, FakeObjectStore, FakeOnlineStore, FixedClock
 from perennial.ports import Ports

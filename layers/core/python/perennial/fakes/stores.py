@@ -11,6 +11,7 @@ from typing import Any
 from perennial import keys
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Lookup, Metric, OnlineRow
+from perennial.utc import aware_utc
 
 
 class FixedClock:
@@ -164,7 +165,7 @@ class FakeOnlineStore:
         """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many."""
         written = 0
         for row in rows:
-            copy = OnlineRow(row.entity, _utc(row.feature_time), _plain(view, row))
+            copy = OnlineRow(row.entity, aware_utc(row.feature_time), _plain(view, row))
             known = self._replace(keys.online(view, version, row.entity), (revision, copy.feature_time, copy))
             written += known is not _REFUSED
         return written
@@ -204,10 +205,6 @@ class FakeOnlineStore:
 
 _REFUSED = object()
 _AFTER_ALL = datetime.max.replace(tzinfo=UTC)
-
-
-def _utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _plain(view: str, row: OnlineRow) -> dict[str, Any]:

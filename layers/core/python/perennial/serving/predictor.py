@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from perennial.ports import Lookup, OnlineRow
 from perennial.serving.artifact import Artifact
 from perennial.serving.payload import Columns, Row, read_columns
 from perennial.serving.request_view import RequestRunner, matches
+from perennial.utc import naive_utc
 
 Matrix = npt.NDArray[np.float64]
 ReadOnline = Callable[[Sequence[Lookup]], Sequence[Mapping[tuple[Any, ...], OnlineRow]]]
@@ -123,7 +124,7 @@ class Predictor:
     ) -> None:
         ttl = None if view.ttl_seconds is None else timedelta(seconds=view.ttl_seconds)
         known = {
-            entity: (_naive_utc(row.feature_time), [_number(row.values.get(column)) for column in view.columns])
+            entity: (naive_utc(row.feature_time), [_number(row.values.get(column)) for column in view.columns])
             for entity, row in found.items()
         }
         places = [self._place[feature_column(view.name, column)] for column in view.columns]
@@ -141,13 +142,8 @@ def _views(manifest: Manifest) -> list[Any]:
 def _event_times(columns: Columns, manifest: Manifest, now: datetime, count: int) -> list[datetime]:
     if manifest.event_time is not None and manifest.event_time in columns:
         said = columns[manifest.event_time]
-        return [time if isinstance(time, datetime) else _naive_utc(now) for time in said]
-    return [_naive_utc(now)] * count
-
-
-def _naive_utc(moment: datetime) -> datetime:
-    """Return the moment as the datasets write it: in UTC, without a zone."""
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return [time if isinstance(time, datetime) else naive_utc(now) for time in said]
+    return [naive_utc(now)] * count
 
 
 def _number(value: float | str | bool | None) -> float:

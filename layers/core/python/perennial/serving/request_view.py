@@ -13,22 +13,7 @@ from perennial.errors import DefinitionError
 from perennial.manifest import RequestView
 from perennial.serving.payload import Columns
 from perennial.serving.values import Value
-
-_SQL_TYPES = {
-    "integer": "BIGINT",
-    "double": "DOUBLE",
-    "string": "VARCHAR",
-    "categorical": "VARCHAR",
-    "boolean": "BOOLEAN",
-    "timestamp": "TIMESTAMP",
-    "timestamptz": "TIMESTAMP",
-    "date": "DATE",
-}
-
-
-def sql_type(column: Column) -> str:
-    """Return a column's DuckDB type, the same as in a snapshot's Parquet: equal types make equal values."""
-    return f"DECIMAL({column.precision},{column.scale})" if column.type == "decimal" else _SQL_TYPES[column.type]
+from perennial.sql import identifier, sql_type
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -73,10 +58,10 @@ class RequestRunner:
         self._decimals = frozenset(name for name, column in inputs.items() if column.type == "decimal")
         self._connection = connection
         source = ", ".join(
-            f"unnest(CAST(? AS {sql_type(column)}[])) AS {_quoted(name)}" for name, column in inputs.items()
+            f"unnest(CAST(? AS {sql_type(column)}[])) AS {identifier(name)}" for name, column in inputs.items()
         )
-        chosen = ", ".join(f"CAST({_quoted(name)} AS DOUBLE) AS {_quoted(name)}" for name in view.columns)
-        self._sql = f"WITH {_quoted(view.table)} AS (SELECT {source}) SELECT {chosen} FROM (\n{view.sql}\n)"
+        chosen = ", ".join(f"CAST({identifier(name)} AS DOUBLE) AS {identifier(name)}" for name in view.columns)
+        self._sql = f"WITH {identifier(view.table)} AS (SELECT {source}) SELECT {chosen} FROM (\n{view.sql}\n)"
 
     def run(self, columns: Columns) -> npt.NDArray[np.float64]:
         """Compute the view's columns for each row.
@@ -131,10 +116,6 @@ def matches(connection: duckdb.DuckDBPyConnection, pattern: str, texts: Sequence
 def _texts(values: Sequence[Value]) -> list[str | None]:
     """Return decimals as text: as a list they would become a decimal that holds them all, or doubles."""
     return [None if value is None else str(value) for value in values]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _first_line(error: duckdb.Error) -> str:

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from perennial.data.contract.column_sql import sql_type
 from perennial.data.engine import DEFAULTS, Resources
 from perennial.data.live_rows.erasure import canonical, subject_hash
 from perennial.definitions import Dataset
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Erasure, Run, Trigger
+from perennial.sql import sql_type
 from perennial.steps.forgetting.forget_rows import Search
 from perennial.steps.ingest import attempts
 from perennial.steps.recording import recorded

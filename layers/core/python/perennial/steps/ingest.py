@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from perennial.data.engine import DEFAULTS, Resources
-from perennial.errors import ConflictError, DataError, TransientError
+from perennial.errors import ConflictError, DataError, NotFoundError, TransientError
 from perennial.live_uploads import LiveUpload
 from perennial.ports import Ports
 from perennial.records import Run, Snapshot, Trigger
@@ -149,7 +149,12 @@ class _Publication:
                 snapshot = self.made.snapshot
             else:
                 snapshot = original.model_copy(update=origin)
-            read = self._read(snapshot, uploads) if self.file.dataset.key else {}
+            try:
+                read = self._read(snapshot, uploads) if self.file.dataset.key else {}
+            except NotFoundError:  # rows were forgotten meanwhile, and the snapshots that held them deleted
+                if catalog.uploads(name)[1] == revision:
+                    raise
+                continue
             if original is None:
                 self._report(uploads, read)
             try:

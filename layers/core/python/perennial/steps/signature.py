@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perennial.data.views.columns_read import columns_read
-from perennial.definition_files import Definitions
 from perennial.definitions import Column, Dataset, FeatureView
+from perennial.definitions.files import Definitions
 from perennial.manifest import RequestView, StoredView
 
 

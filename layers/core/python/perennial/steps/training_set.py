@@ -23,7 +23,7 @@ from perennial.data.training_set import (
     write_training_set,
 )
 from perennial.definitions import Model
-from perennial.errors import DataError
+from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import TrainingSet, ViewVersion
 from perennial.steps.recording import recorded
@@ -62,7 +62,10 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> T
         model = ports.definitions.model(request.model)
         same_definition(ports, model.name, request.run_id)
         with tempfile.TemporaryDirectory() as folder:
-            training_set = _make(model, ports, Path(folder), resources)
+            try:
+                training_set = _make(model, ports, Path(folder), resources)
+            except NotFoundError:  # rows may have been forgotten since the catalog was read: look once more
+                training_set = _make(model, ports, Path(folder), resources)
         output.update(training_set.model_dump(mode="json"))
     return training_set
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perennial.definition_files import Definitions
+from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError
 from perennial.training.candidates import fit
 from perennial.training.rows import Rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from perennial.errors import DataError
+from perennial.sql import identifier
+from perennial.utc import naive_utc
 
 EVENT_TIME = "event_time"
 TARGET = "target"
@@ -58,7 +60,7 @@ def read_rows(path: Path, features: Sequence[str]) -> Rows:
         if name not in columns:
             raise DataError(f"training set: there is no column {name!r} among {', '.join(columns)}", field=name)
     numbers = ", ".join(f"{_number(name)} AS c{i}" for i, name in enumerate((*features, TARGET)))
-    query = f"SELECT epoch_us({_quoted(EVENT_TIME)}) AS at, {numbers} FROM read_parquet(?)"
+    query = f"SELECT epoch_us({identifier(EVENT_TIME)}) AS at, {numbers} FROM read_parquet(?)"
     with duckdb.connect() as connection:
         try:
             table = connection.execute(query, [str(path)]).fetchnumpy()
@@ -105,13 +107,8 @@ def _check_values(rows: Rows, features: Sequence[str]) -> None:
 
 
 def _datetime64(moment: datetime) -> np.datetime64:
-    naive = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-    return np.datetime64(naive, "us")
+    return np.datetime64(naive_utc(moment), "us")
 
 
 def _number(name: str) -> str:
-    return f"coalesce(CAST({_quoted(name)} AS DOUBLE), 'nan'::DOUBLE)"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"coalesce(CAST({identifier(name)} AS DOUBLE), 'nan'::DOUBLE)"

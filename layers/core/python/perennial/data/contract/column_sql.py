@@ -9,19 +9,9 @@ from decimal import Decimal
 
 from perennial.data.contract import moment_sql
 from perennial.data.contract.moment_sql import IN_A_GAP, NOT_OF_TYPE, OF_TYPE, TOO_FINE, TWICE
-from perennial.data.engine import identifier, literal
 from perennial.definitions import Column, Dataset, Scalar
+from perennial.sql import identifier, literal, sql_type
 
-_SQL_TYPES = {
-    "integer": "BIGINT",
-    "double": "DOUBLE",
-    "string": "VARCHAR",
-    "categorical": "VARCHAR",
-    "boolean": "BOOLEAN",
-    "timestamp": "TIMESTAMP",
-    "timestamptz": "TIMESTAMP",
-    "date": "DATE",
-}
 _TEXTS = ("string", "categorical")
 _MOMENTS = ("timestamp", "timestamptz", "date")
 WHOLE_LIMIT = 2**53
@@ -68,13 +58,6 @@ def raw(position: int) -> str:
 def outcome(position: int) -> str:
     """Return the SQL name of the column that tells what became of a column's text (``moment_sql.OF_TYPE`` …)."""
     return identifier(f"\x01outcome{position}")
-
-
-def sql_type(column: Column) -> str:
-    """Return the engine's type of a column."""
-    if column.type == "decimal":
-        return f"DECIMAL({column.precision},{column.scale})"
-    return _SQL_TYPES[column.type]
 
 
 def table_columns(dataset: Dataset) -> str:

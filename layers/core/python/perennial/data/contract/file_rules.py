@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from perennial.data.contract.column_sql import Limits
 from perennial.data.contract.judge import Seen
 from perennial.definitions import Dataset
 from perennial.errors import DataError
+from perennial.utc import naive_utc
 
 ENOUGH = 10
 """Values of a column that must be there before their all being of another type counts as another column."""
@@ -36,7 +37,7 @@ def limits(dataset: Dataset, name: str, uploaded_at: datetime | None) -> Limits:
     """
     start, end = _period(dataset, name)
     bound = uploaded_at if dataset.bounds.not_after_upload else None
-    return Limits(None if bound is None else _naive(bound), start, end)
+    return Limits(None if bound is None else naive_utc(bound), start, end)
 
 
 def _period(dataset: Dataset, name: str) -> tuple[datetime | None, datetime | None]:
@@ -103,7 +104,7 @@ def refusal(
         share = f"{rows - good} of {rows} rows go to quarantine"
         broken.append(f"{share}, more than the share of {dataset.file.max_rejected:g} that max_rejected allows")
     if dataset.file.freshness is not None and latest is not None and uploaded_at is not None:
-        age = _naive(uploaded_at) - latest
+        age = naive_utc(uploaded_at) - latest
         if age > dataset.file.freshness:
             broken.append(
                 f"its latest row is of {latest:%Y-%m-%d %H:%M:%S}, {age.days} days before the upload, "
@@ -115,7 +116,3 @@ def refusal(
         f"{name}: {'; and '.join(broken)}: the file is refused as a whole; mend it and upload it again, "
         f"or change datasets/{dataset.name}.toml"
     )
-
-
-def _naive(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo is not None else at

@@ -31,10 +31,11 @@ from perennial.data.contract.column_sql import (
     typing,
 )
 from perennial.data.contract.moment_sql import OF_TYPE
-from perennial.data.engine import PART_FORMAT, identifier, literal, one
+from perennial.data.engine import PART_FORMAT, one
 from perennial.data.reading.sources import MAX_RAW, BadRecord, Prepare, Stretch
 from perennial.definitions import Dataset
 from perennial.errors import DataError, DefinitionError
+from perennial.sql import identifier, literal
 
 MAX_CATEGORIES = 100
 """New categories of a column that are named."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-from perennial.data.engine import literal
 from perennial.definitions import Column
+from perennial.sql import literal
+from perennial.utc import naive_utc
 
 OF_TYPE, NOT_OF_TYPE, TOO_FINE, IN_A_GAP, TWICE = range(5)
 """What became of a text: it is null or a value of its type, it is none, it has too many digits behind the point,
@@ -122,9 +123,7 @@ def bound(column: Column, text: str) -> str:
 
 def timestamp(at: datetime) -> str:
     """Return a moment as an SQL literal in UTC."""
-    if at.tzinfo is not None:
-        at = at.astimezone(UTC).replace(tzinfo=None)
-    return f"TIMESTAMP {literal(at.isoformat(sep=' '))}"
+    return f"TIMESTAMP {literal(naive_utc(at).isoformat(sep=' '))}"
 
 
 def expected(column: Column) -> str:

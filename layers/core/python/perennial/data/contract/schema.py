@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from perennial.data.contract.column_sql import sql_type
 from perennial.definitions import Dataset
 from perennial.errors import DataError
 from perennial.records import SnapshotManifest
-
-
-def missing_columns(manifest: SnapshotManifest, dataset: Dataset) -> tuple[str, ...]:
-    """Return the columns of the contract that a snapshot's parts lack, in the contract's order; they read as null."""
-    return tuple(name for name in dataset.columns if name not in manifest.columns)
+from perennial.sql import sql_type
 
 
 def check_fits(manifest: SnapshotManifest, dataset: Dataset) -> None:
@@ -18,9 +13,9 @@ def check_fits(manifest: SnapshotManifest, dataset: Dataset) -> None:
 
     Whoever reads the parts of snapshots calls this for each manifest first. A snapshot stays live when its contract
     is changed, and fits as long as every column of today's contract is in it with the same type, or is nullable: the
-    reader then takes null for it (``read_parquet(…, union_by_name = true)``, or `missing_columns`). Columns that the
-    contract has dropped are not read. Rules that were tightened do not count: a snapshot keeps the rules that it was
-    validated by until it is made anew.
+    reader then takes null for it (``read_parquet(…, union_by_name = true)``). Columns that the contract has dropped
+    are not read. Rules that were tightened do not count: a snapshot keeps the rules that it was validated by until it
+    is made anew.
 
     Raises
     ------

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perennial.data.contract.judge import Verdict, event_times, json_line
-from perennial.data.engine import PART_FORMAT, Resources, connect, identifier, literal
+from perennial.data.engine import PART_FORMAT, Resources, connect
 from perennial.data.reading.sources import BadRecord, Source, Stretch
 from perennial.definitions import Dataset
+from perennial.sql import identifier, literal
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer

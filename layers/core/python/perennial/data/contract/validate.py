@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from array import array
@@ -12,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 import duckdb
@@ -139,12 +140,13 @@ def validate(
 class _Judges:
     """Threads that judge stretches, each with a connection of its own, in the file's order."""
 
-    def __init__(self, judge: Judge, connections: Sequence[duckdb.DuckDBPyConnection], folder: Path) -> None:
+    def __init__(
+        self, judge: Judge, opened: Callable[[], duckdb.DuckDBPyConnection], workers: int, folder: Path
+    ) -> None:
         self._judge = judge
+        self._opened = opened
         self._free: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
-        for connection in connections:
-            self._free.put(connection)
-        self._workers = len(connections)
+        self._workers = workers
         self._folder = folder
 
     def verdicts(self, stretches: Iterator[Prepare]) -> Iterator[Verdict]:
@@ -159,7 +161,10 @@ class _Judges:
                 yield pending.popleft().result()
 
     def _work(self, prepare: Prepare, number: int) -> Verdict:
-        connection = self._free.get()
+        try:
+            connection = self._free.get_nowait()
+        except Empty:  # there are never more connections than threads, and a file of one stretch needs but one
+            connection = self._opened()
         try:
             return self._judge.judge(connection, prepare, number, self._folder)
         finally:
@@ -172,14 +177,16 @@ def _judges(
 ) -> Iterator[_Judges]:
     workers = min(resources.threads or os.cpu_count() or 1, WORKERS)
     each = Resources(share_of(resources.memory, workers), threads=1)
+    numbers = itertools.count()
     with ExitStack() as stack:
-        connections = []
-        for number in range(workers):
+
+        def opened() -> duckdb.DuckDBPyConnection:
             # What one connection spills is no other's to see.
-            spill = blocks / f"worker-{number}"
+            spill = blocks / f"worker-{next(numbers)}"
             spill.mkdir()
-            connections.append(stack.enter_context(connect(spill, each, reads=[source, blocks / "any"])))
-        yield _Judges(Judge(dataset, name, limits), connections, blocks)
+            return stack.enter_context(connect(spill, each, reads=[source, blocks / "any"]))
+
+        yield _Judges(Judge(dataset, name, limits), opened, workers, blocks)
 
 
 class _Findings:

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from perennial.data.contract.column_sql import sql_type
 from perennial.data.contract.validate import validate
-from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal
+from perennial.data.engine import DEFAULTS, Resources, connect
 from perennial.definitions import Column, Dataset
 from perennial.errors import DataError
 from perennial.records import Erasure
+from perennial.sql import identifier, literal, sql_type
 
 _LOOSE: dict[str, object] = {
     "min": None,

@@ -11,7 +11,8 @@ from typing import cast
 import duckdb
 
 from perennial.data.contract.validate import PartFile
-from perennial.data.engine import PART_FORMAT, identifier, literal, one
+from perennial.data.engine import PART_FORMAT, one
+from perennial.sql import identifier, literal
 
 
 @dataclass(frozen=True)

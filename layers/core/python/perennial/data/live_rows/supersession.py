@@ -9,10 +9,10 @@ from typing import cast
 
 import duckdb
 
-from perennial.data.contract.column_sql import sql_type
-from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one
+from perennial.data.engine import DEFAULTS, Resources, connect, one
 from perennial.definitions import Dataset
 from perennial.records import SnapshotManifest
+from perennial.sql import identifier, literal, sql_type
 
 LONGEST = 64
 """Characters of the longest text that a range is told by."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from perennial.data.contract.validate import Validated
@@ -13,6 +13,7 @@ from perennial.data.profiling.ingest_page import sections
 from perennial.data.profiling.profile import FORMAT, Profile
 from perennial.reporting.page import page
 from perennial.reporting.words import cut
+from perennial.utc import aware_utc
 
 EXAMPLES = 20
 """How many rejected rows a report shows; the quarantine holds all."""
@@ -115,9 +116,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 def _in_utc(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)).isoformat()
+    return None if moment is None else aware_utc(moment).isoformat()
 
 
 def _example(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,13 @@ import duckdb
 import numpy as np
 from pydantic import Field
 
-from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one
+from perennial.data.engine import DEFAULTS, Resources, connect, one
 from perennial.data.profiling.histogram import Histogram, Sorted, make_histogram
 from perennial.data.profiling.row_groups import read_footers, spread, table_of
 from perennial.data.profiling.rules_in_words import rules_in_words
 from perennial.definitions import Dataset
 from perennial.records import Record
+from perennial.sql import identifier, literal
 
 FORMAT = 1
 LIMIT = 1_000_000

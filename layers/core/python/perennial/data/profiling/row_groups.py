@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from perennial.data.engine import literal
+from perennial.sql import literal
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from pathlib import Path
 import duckdb
 
 from perennial.data.contract.column_sql import raw
-from perennial.data.engine import identifier, literal
 from perennial.data.reading.csv_blocks import Positions, SoundBlock, sound_block
 from perennial.data.reading.csv_records import Block, Dialect, cut, decode
 from perennial.data.reading.open_text import open_text
 from perennial.data.reading.sources import BLOCK, MAX_RAW, MAX_RECORD, Prepare, Readable, Stretch, listed
 from perennial.definitions import Dataset
 from perennial.errors import DataError
+from perennial.sql import identifier, literal
 
 
 @contextmanager

@@ -11,12 +11,12 @@ from pathlib import Path
 import duckdb
 
 from perennial.data.contract.column_sql import raw
-from perennial.data.engine import literal
 from perennial.data.reading.json_lines import LineReader, shown
 from perennial.data.reading.open_text import open_text
 from perennial.data.reading.sources import BLOCK, MAX_RECORD, BadRecord, Prepare, Readable, Stretch, listed
 from perennial.definitions import Dataset
 from perennial.errors import DataError
+from perennial.sql import literal
 
 
 @contextmanager

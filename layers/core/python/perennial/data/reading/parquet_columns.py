@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from perennial.data.contract.column_sql import sql_type
-from perennial.data.engine import literal
 from perennial.data.reading.sources import MAX_RECORD
 from perennial.definitions import Column
+from perennial.sql import literal, sql_type
 
 NO_VALUES = "NULL"
 """Type of a column of which the file says that all its values are absent."""

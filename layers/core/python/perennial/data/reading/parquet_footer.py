@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.engine import identifier, literal
 from perennial.data.reading.parquet_columns import NO_VALUES
 from perennial.data.reading.sources import listed
 from perennial.errors import DataError
+from perennial.sql import identifier, literal
 
 MAX_CHUNK = 1 << 30
 """Unpacked bytes of one column in one row group beyond which a file is refused."""

@@ -18,7 +18,7 @@ from threading import Lock
 import duckdb
 
 from perennial.data.contract.column_sql import raw
-from perennial.data.engine import ROW_GROUP, Resources, connect, literal
+from perennial.data.engine import ROW_GROUP, Resources, connect
 from perennial.data.reading.parquet_columns import Check, Conversion, conversion, expected
 from perennial.data.reading.parquet_footer import (
     NUMBER,
@@ -32,6 +32,7 @@ from perennial.data.reading.parquet_footer import (
 from perennial.data.reading.sources import MAX_RAW, BadRecord, Prepare, Stretch, listed
 from perennial.definitions import Dataset
 from perennial.errors import DataError
+from perennial.sql import literal
 
 _WINDOW = 512
 """Rows that are fetched at a time to say what stands in bad ones."""

@@ -12,9 +12,10 @@ from typing import Any
 
 import duckdb
 
-from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one
+from perennial.data.engine import DEFAULTS, Resources, connect, one
 from perennial.definitions import FeatureView
 from perennial.ports import OnlineRow
+from perennial.sql import identifier, literal
 
 _WIDE = ("DECIMAL", "HUGEINT", "UHUGEINT")
 GRACE = timedelta(days=1)
@@ -48,7 +49,7 @@ class OnlineChanges:
                 tuple(values[name] for name in self.view.entity),
                 at,
                 {name: _plain(value) for name, value in values.items() if name not in keys},
-                at + self.view.ttl + GRACE if self.view.ttl else None,
+                _expiry(at, self.view.ttl),
             )
 
     def gone(self) -> Iterator[tuple[Any, ...]]:
@@ -124,6 +125,13 @@ def _parquet(files: Sequence[Path]) -> str:
 
 def _entity(view: FeatureView) -> str:
     return ", ".join(map(identifier, view.entity))
+
+
+def _expiry(at: datetime, ttl: timedelta | None) -> datetime | None:
+    try:
+        return None if ttl is None else at + ttl + GRACE
+    except OverflowError:  # behind the year 9999, which is never
+        return None
 
 
 def _plain(value: object) -> float | int | str | bool | None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from perennial.data.engine import Resources, connect, identifier, literal
+from perennial.data.engine import Resources, connect
 from perennial.data.views.view_parts import Cell, since, write_part
 from perennial.data.views.view_sql import Table, moment
 from perennial.definitions import FeatureView
 from perennial.errors import DefinitionError
+from perennial.sql import identifier, literal
 
 CUTS = (0.25, 0.5, 0.75)
 """Where, along the rows of a part, the moments lie at which it is looked at."""

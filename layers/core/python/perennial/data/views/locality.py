@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perennial.data.views.syntax import Tree, functions, parse, walk
 from perennial.definitions import FeatureView
@@ -34,10 +34,10 @@ class _Scope:
         if node.get("class") != "COLUMN_REF":
             return False
         *qualifier, name = (part.lower() for part in node["column_names"])
-        if name != column:
+        if name != column or len(qualifier) > 1:  # t.s.zone is a field of the struct s, whatever else is named s
             return False
         if qualifier:
-            relation = self.relations.get(qualifier[-1])
+            relation = self.relations.get(qualifier[0])
             return relation is not None and relation.own and name in relation.entity
         if name in self.merged:
             return True
@@ -101,7 +101,7 @@ def _source(source: Tree, tables: Mapping[str, _Relation], entity: Columns) -> _
         raise _NotLocalError
     if source["type"] == "BASE_TABLE":
         name = source["table_name"].lower()
-        if name not in tables:
+        if name not in tables or source["schema_name"] or source["catalog_name"]:  # main.rides is no WITH's rides
             raise _NotLocalError
         return _Scope({(source["alias"] or name).lower(): tables[name]})
     if source["type"] == "SUBQUERY":
@@ -115,7 +115,8 @@ def _join(source: Tree, tables: Mapping[str, _Relation], entity: Columns) -> _Sc
     left, right = (_source(source[side], tables, entity) for side in ("left", "right"))
     if set(left.relations) & set(right.relations) or source["ref_type"] not in ("REGULAR", "ASOF", "CROSS"):
         raise _NotLocalError
-    both = _Scope({**left.relations, **right.relations}, left.merged | right.merged)
+    beside = _nullable(right) if source["join_type"] == "LEFT" else right
+    both = _Scope({**left.relations, **beside.relations}, left.merged | beside.merged)
     using = frozenset(name.lower() for name in source["using_columns"])
     owns = [any(relation.own for relation in side.relations.values()) for side in (left, right)]
     if source["join_type"] not in ("INNER", "LEFT"):
@@ -132,6 +133,11 @@ def _join(source: Tree, tables: Mapping[str, _Relation], entity: Columns) -> _Sc
     if using or not all(any(_equates(pair, left, right, name) for pair in equal) for name in entity):
         raise _NotLocalError
     return both
+
+
+def _nullable(scope: _Scope) -> _Scope:
+    """Return a scope whose columns may be null for any entity, as behind a LEFT join that finds no partner."""
+    return _Scope({name: replace(each, entity=frozenset()) for name, each in scope.relations.items()})
 
 
 def _named(scope: _Scope, name: str) -> bool:
@@ -170,10 +176,13 @@ def _passed(node: Tree, scope: _Scope, entity: Columns) -> Columns:
                 expression.get(part)
                 for part in ("exclude_list", "replace_list", "qualified_exclude_list", "rename_list", "expr")
             )
-            if not plain or len(scope.relations) > 1:
+            of = expression.get("relation_name", "").lower()  # s.* are the fields of a struct, if s is no table
+            if not plain or len(scope.relations) > 1 or (of and of not in scope.relations):
                 raise _NotLocalError
             found |= {name for name in entity for relation in scope.relations.values() if name in relation.entity}
             continue
+        if any(branch.get("class") == "STAR" for branch in walk(expression)):
+            raise _NotLocalError  # COLUMNS(…) + 1 makes columns of the names that it is made of
         name = (expression["alias"] or (expression.get("column_names") or [""])[-1]).lower()
         (found if any(scope.is_entity(expression, column) and name == column for column in entity) else others).add(
             name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -29,6 +30,15 @@ _MODIFIERS = {
     "LIMIT_PERCENT_MODIFIER": "LIMIT",
 }
 _MULTIPLYING = ("unnest", "unlist", "generate_subscripts")
+_ORDERED = frozenset(
+    "any_value arbitrary first last first_value last_value nth_value mode lag lead ntile list array_agg string_agg "
+    "group_concat listagg arg_max arg_max_null arg_max_nulls_last argmax max_by arg_min arg_min_null "
+    "arg_min_nulls_last argmin min_by approx_quantile approx_top_k json_group_array json_group_object "
+    "json_group_structure".split()
+)
+"""Aggregates and window functions whose value depends on the order of rows, if only where some tie."""
+_GENERATING = ("range", "generate_series", "unnest")
+"""Functions that may stand in FROM: they make rows of their arguments alone."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +55,32 @@ class Functions:
 def functions() -> Functions:
     """Ask the engine for its functions."""
     with duckdb.connect() as connection:
-        rows = connection.execute("SELECT function_name, function_type, stability FROM duckdb_functions()").fetchall()
+        rows = connection.execute(
+            "SELECT function_name, function_type, stability, macro_definition FROM duckdb_functions()"
+        ).fetchall()
+    macros = {name: re.sub("'[^']*'", "", text).lower() for name, _, _, text in rows if text}
+    aggregates = {name for name, kind, *_ in rows if kind == "aggregate"}
+    unsteady = {name for name, _, stability, _ in rows if stability not in (None, "CONSISTENT")}
+    # Some spellings are grammar rather than functions, so the engine does not list them.
+    unsteady |= {"current_time", "current_timestamp", "localtime", "localtimestamp", "current_setting", "getvariable"}
     return Functions(
-        aggregates=frozenset(name for name, kind, _ in rows if kind == "aggregate"),
-        # Some spellings are grammar rather than functions, so the engine does not list them.
-        unsteady=frozenset(name for name, _, stability in rows if stability not in (None, "CONSISTENT"))
-        | {"current_time", "current_timestamp", "localtime", "localtimestamp"},
+        aggregates=_with_macros(aggregates, macros), unsteady=_with_macros(unsteady - {"error"}, macros) | {"error"}
     )
+
+
+def _with_macros(names: set[str], macros: Mapping[str, str]) -> frozenset[str]:
+    """Return functions with the engine's macros that call them, such as ``ago`` and ``geomean``."""
+    called = {name: set(re.findall(r"\b[a-z_]+(?=\()|\bcurrent_timestamp\b", text)) for name, text in macros.items()}
+    callers = {name for name in macros if names & called[name]}
+    return frozenset(names) if callers <= names else _with_macros(names | callers, macros)
+
+
+@lru_cache(maxsize=256)
+def _serialized(sql: str) -> str:
+    """Return what the engine's parser makes of SQL, as JSON; kept, for steps ask it of the same few texts often."""
+    with duckdb.connect() as connection:
+        row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
+    return str(row[0]) if row else '{"error": true}'
 
 
 def parse(sql: str, place: str) -> Tree:
@@ -62,9 +91,7 @@ def parse(sql: str, place: str) -> Tree:
     DefinitionError
         It is no SQL, no SELECT, or more than one.
     """
-    with duckdb.connect() as connection:
-        row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
-    tree: Tree = json.loads(row[0]) if row else {"error": True}
+    tree: Tree = json.loads(_serialized(sql))
     if tree["error"]:
         message = tree.get("error_message", "it cannot be parsed")
         if message.startswith("syntax error"):
@@ -103,8 +130,60 @@ def require_steady(node: Tree, place: str) -> None:
         if branch.get("class") == "COLUMN_REF" and len(branch["column_names"]) == 1:
             name = branch["column_names"][0].lower()
             name = name if name.startswith(("current_", "local")) else ""
-        if name in functions().unsteady:
+        today = name == "age" and len(branch.get("children", ())) == 1  # since today
+        if today or name in functions().unsteady:
             raise DefinitionError(f"{place}: {name} gives another value each time; use the row's own columns")
+
+
+def require_ordered(node: Tree, place: str) -> None:
+    """Make sure that a SELECT reads tables, and says what order it means wherever the order of their rows matters.
+
+    Rows that tie in an ORDER BY are not seen here; whether it matters how they come is tried on the rows.
+
+    Raises
+    ------
+    DefinitionError
+        It names the function or clause, and what to write instead.
+    """
+    for branch in walk(node):
+        fault = next(_order_faults(branch), None)
+        if fault:
+            raise DefinitionError(f"{place}: {fault}")
+
+
+def _order_faults(branch: Tree) -> Iterator[str]:
+    if branch.get("sample"):
+        yield "a sample is of other rows each time; filter by hash() of a column"
+    if branch.get("ref_type") == "POSITIONAL":
+        yield "POSITIONAL JOIN depends on the order of rows; join on columns"
+    if branch.get("type") == "TABLE_FUNCTION" and branch["function"]["function_name"].lower() not in _GENERATING:
+        name = branch["function"]["function_name"].lower()
+        yield f"reads {name}(), which is no table of the header; name datasets and views in FROM"
+    if branch.get("type") == "SHOW_REF":
+        yield "reads a description of a table; name datasets and views in FROM"
+    if branch.get("class") == "COLUMN_REF" and branch["column_names"][-1].lower() == "rowid":
+        yield "rowid is a matter of how rows are kept; use the row's own columns"
+    yield from _function_faults(branch)
+    modifiers = {each["type"]: each for each in branch.get("modifiers", ())}
+    if "ORDER_MODIFIER" not in modifiers:
+        if modifiers.keys() & {"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"}:
+            yield "LIMIT without ORDER BY takes whatever rows come first; add ORDER BY"
+        if modifiers.get("DISTINCT_MODIFIER", {}).get("distinct_on_targets"):
+            yield "DISTINCT ON without ORDER BY takes whatever rows come first; add ORDER BY"
+
+
+def _function_faults(branch: Tree) -> Iterator[str]:
+    name = branch.get("function_name", "").lower()
+    if name == "reservoir_quantile":
+        yield "reservoir_quantile draws a sample; use quantile_cont"
+    if name not in _ORDERED:
+        return
+    if branch["class"] == "WINDOW":
+        if not branch["orders"] and not branch["arg_orders"]:
+            yield f"{name} depends on the order of rows; add ORDER BY within its OVER (…)"
+    elif not (branch.get("order_bys") or {}).get("orders"):
+        instead = "; or use max or min" if name in ("any_value", "arbitrary", "first", "last") else ""
+        yield f"{name} depends on the order of rows; write {name}(… ORDER BY …) with columns that leave no tie{instead}"
 
 
 def tables_read(node: Tree) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.engine import Resources, connect, identifier, one, write_table
+from perennial.data.contract import moment_sql
+from perennial.data.engine import Resources, connect, one, write_table
 from perennial.data.views.view_sql import Table, bucket_of, create_table, in_bucket, moment
 from perennial.definitions import FeatureView
 from perennial.errors import DefinitionError
+from perennial.sql import identifier
 
 ALL = "all"
 """The period of a view without a window."""
 MOST_BUCKETS = 256
+_LAST_MONTH = "9999-12"
 _RESULT = "result of a view"
 """Table that no dataset can be named like."""
 
@@ -26,7 +30,7 @@ class Period:
     """A stretch of feature time."""
 
     name: str
-    """``2019-01``; ``2019-02..`` for all that comes from that month on; ``all``."""
+    """``2019-01``; ``2019-02..`` for all from that month on; ``2009-02..2018-12`` where no row reaches; ``all``."""
     start: datetime | None = None
     end: datetime | None = None
     """Feature times lie before it."""
@@ -54,7 +58,8 @@ def periods(view: FeatureView, months: Sequence[str]) -> list[Period]:
     """Return the stretches of feature time in which a view's parts are made.
 
     With a window they are the calendar months from the first to the last month that has rows, and one stretch of all
-    that becomes known later: those months do not change any more when later rows come.
+    that becomes known later: those months do not change any more when later rows come. Months that no row can reach,
+    as between one that is dated years away and the others, are one stretch.
 
     Parameters
     ----------
@@ -65,13 +70,18 @@ def periods(view: FeatureView, months: Sequence[str]) -> list[Period]:
     """
     if view.window is None or not months:
         return [Period(ALL)]
-    start, last = _month(min(months)), _month(max(months))
-    found = []
-    while start <= last:
+    known = sorted(set(months))
+    start, found = _month(known[0]), []
+    while (name := _name(start)) <= known[-1] and name != _LAST_MONTH:
         end = _following(start)
-        found.append(Period(f"{start:%Y-%m}" if start.year > 999 else start.isoformat()[:7], start, end))
+        latest = known[bisect_right(known, name) - 1]
+        period = Period(name, start, end)
+        if latest < earliest_month(view, period):
+            end = _month(known[bisect_right(known, name)])
+            period = Period(f"{name}..{_name(end - timedelta(days=1))}", start, end)
+        found.append(period)
         start = end
-    return [*found, Period(f"{start.isoformat()[:7]}..", start)]
+    return [*found, Period(f"{name}..", start)]
 
 
 def earliest_month(view: FeatureView, period: Period) -> str:
@@ -121,8 +131,8 @@ def write_part(
     """Compute one part of a stored view.
 
     Of the view's own dataset it sees the rows of its bucket from the period's start less the window up to the
-    period's end, of other tables all rows up to the period's end. Rows without an entity or a feature time belong to
-    nobody and are left out; the rest are ordered by all their columns. The SQL runs on one thread: sums of doubles
+    period's end, of other tables all rows up to the period's end. Rows without an entity or a feature time (in the
+    years 1 to 9999) belong to nobody and are left out; the rest are ordered by all their columns. The SQL runs on one thread: sums of doubles
     depend on the order in which threads add them up. So the same files always make the same bytes.
 
     Parameters
@@ -193,7 +203,8 @@ def table_select(view: FeatureView) -> str:
 
 def _query(view: FeatureView, cell: Cell) -> str:
     time = identifier(str(view.feature_time))
-    kept = [f"{identifier(name)} IS NOT NULL" for name in (*view.entity, str(view.feature_time))]
+    kept = [f"{identifier(name)} IS NOT NULL" for name in view.entity]
+    kept.append(f"{time} BETWEEN {moment_sql.EARLIEST!r} AND {moment_sql.LATEST!r}")  # a day behind 9999-12-31 is none
     if cell.buckets > 1:
         kept.append(in_bucket(view.entity, cell.bucket, cell.buckets))
     if cell.period.start is not None:
@@ -222,6 +233,10 @@ def _refuse_twins(engine: duckdb.DuckDBPyConnection, view: FeatureView) -> None:
             f"features/{view.name}.sql: gives more than one row for ({named}) = ({', '.join(map(str, twice))}); "
             "aggregate to one row for each entity and moment"
         )
+
+
+def _name(month: datetime) -> str:
+    return month.isoformat()[:7]  # strftime would write the year 999 with three digits
 
 
 def _month(name: str) -> datetime:

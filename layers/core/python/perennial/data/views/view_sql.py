@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-from perennial.data.contract.column_sql import sql_type
-from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal, one
+from perennial.data.engine import DEFAULTS, Resources, connect, one
 from perennial.definitions import Dataset, FeatureView
 from perennial.errors import DefinitionError
+from perennial.sql import identifier, literal, sql_type
 
 TRIAL_ROWS = 1000
 """Rows on which a request view is tried when a file has been uploaded."""

@@ -13,7 +13,7 @@ import duckdb
 from perennial import keys
 from perennial.data.contract.quarantine import clean_quarantine
 from perennial.data.contract.schema import check_fits
-from perennial.data.engine import DEFAULTS, Resources, connect, identifier, literal
+from perennial.data.engine import DEFAULTS, Resources, connect
 from perennial.data.live_rows.rewrite import Rewritten, count_rows, rewrite_part
 from perennial.data.live_rows.supersession import comparable, key_ranges
 from perennial.data.parquet_chunks import Wanted
@@ -21,6 +21,7 @@ from perennial.definitions import Dataset
 from perennial.live_uploads import LiveUpload
 from perennial.ports import Ports
 from perennial.records import Erasure, Part, Snapshot, SnapshotManifest
+from perennial.sql import identifier, literal
 from perennial.steps.forgetting.forget_reports import Reports
 from perennial.steps.snapshots.part_files import PartFiles
 from perennial.steps.snapshots.snapshot_files import AT_ONCE, fetch_parts, several
@@ -119,10 +120,15 @@ class Search:
             for model in self.ports.definitions.models.values()
             if model.dataset == name or views & model.features.keys()
         ]
-        current = self._current_tables()
         prefixes = [*(f"features/{view}/" for view in views), *(f"training-sets/{model}/" for model in learning)]
-        for prefix in sorted(prefixes):
-            several(lambda key: purge(store, key), [key for key in store.keys(prefix) if key not in current])
+        # Listed before the views are computed: what another run writes from then on knows nothing of such rows.
+        listed = [key for prefix in sorted(prefixes) for key in store.keys(prefix)]
+        versions = dict(zip(listed, several(store.versions, listed), strict=True))
+        current = self._current_tables()
+        # Manifests first: who finds one shall find its parts.
+        for manifests in (True, False):
+            gone = [key for key in listed if key not in current and key.endswith(".json") == manifests]
+            several(lambda key: [store.delete(key, version) for version in versions[key]], gone)
 
     def _current_tables(self) -> set[str]:
         """Compute the views anew, without such rows, offline and online; return the keys of what they consist of now.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from perennial.data.parquet_chunks import (
@@ -21,6 +21,7 @@ from perennial.errors import DataError
 from perennial.ports import ObjectStore
 from perennial.records import Part
 from perennial.steps.snapshots.snapshot_files import fetch_parts, several
+from perennial.utc import naive_utc
 
 SMALL = 1 << 20
 """Bytes below which a part is read whole: one request costs more than such a part's transfer."""
@@ -42,16 +43,10 @@ def read_by_range(path: Path) -> tuple[str, ...]:
     return chunk_digests(path) if path.stat().st_size >= SMALL else ()
 
 
-def naive(moment: datetime | None) -> datetime | None:
-    """Return a moment as event times are: in UTC, without its zone."""
-    return moment if moment is None or moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-
-
 def may_hold(earliest: datetime | None, latest: datetime | None, wanted: Wanted) -> bool:
     """Tell whether what lies between two moments (None: nobody knows) can hold rows of the wanted stretch of time."""
-    low, high = naive(earliest), naive(latest)
-    too_early = wanted.since is not None and high is not None and high < wanted.since
-    too_late = wanted.until is not None and low is not None and low > wanted.until
+    too_early = wanted.since is not None and latest is not None and naive_utc(latest) < wanted.since
+    too_late = wanted.until is not None and earliest is not None and naive_utc(earliest) > wanted.until
     return not (too_early or too_late)
 
 

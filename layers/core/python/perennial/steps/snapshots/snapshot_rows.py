@@ -12,8 +12,9 @@ from perennial.data.parquet_chunks import Wanted
 from perennial.definitions import Dataset
 from perennial.ports import Ports
 from perennial.records import Part, Snapshot
-from perennial.steps.snapshots.part_files import PartFiles, may_hold, naive
+from perennial.steps.snapshots.part_files import PartFiles, may_hold
 from perennial.steps.snapshots.snapshot_files import read_manifests
+from perennial.utc import naive_utc
 
 
 @dataclass
@@ -97,7 +98,7 @@ class SnapshotRows:
 
 
 def _end(stretch: Snapshot | Part) -> datetime:
-    return naive(stretch.max_event_time) or datetime.max
+    return datetime.max if stretch.max_event_time is None else naive_utc(stretch.max_event_time)
 
 
 def _may_be_later(stretch: Snapshot | Part, latest: datetime | None) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from perennial import keys
-from perennial.data.contract.column_sql import sql_type
 from perennial.data.contract.quarantine import clean_quarantine
 from perennial.data.contract.validate import PartFile, Validated, validate
 from perennial.data.engine import DEFAULTS, Resources, connect, sha256_of
@@ -25,6 +24,7 @@ from perennial.errors import DataError, NotFoundError
 from perennial.live_uploads import LiveUpload
 from perennial.ports import ObjectStore, Ports
 from perennial.records import Erasure, Snapshot, SnapshotManifest
+from perennial.sql import sql_type
 from perennial.steps.snapshots.snapshot_files import several
 from perennial.steps.snapshots.snapshot_writer import Origin, plain_id, purge, write_snapshot
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from perennial.data.contract.schema import check_fits
@@ -16,6 +16,7 @@ from perennial.definitions import Dataset, FeatureView
 from perennial.ports import Ports
 from perennial.records import Part, Snapshot, SnapshotManifest, ViewManifest
 from perennial.steps.snapshots.snapshot_files import fetch_parts, read_manifests
+from perennial.utc import naive_utc
 
 Buckets = Mapping[str, Mapping[str, str]]
 """Snapshot to month to its rows' buckets, as `ViewManifest.cells` has them."""
@@ -28,14 +29,9 @@ def parts_between(parts: Sequence[Part], start: datetime | None, end: datetime |
         for part in parts
         if part.min_event_time is not None
         and part.max_event_time is not None
-        and (end is None or without_zone(part.min_event_time) < end)
-        and (start is None or without_zone(part.max_event_time) >= start)
+        and (end is None or naive_utc(part.min_event_time) < end)
+        and (start is None or naive_utc(part.max_event_time) >= start)
     ]
-
-
-def without_zone(at: datetime) -> datetime:
-    """Return a moment in UTC without its zone, as event times are in the data."""
-    return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass
@@ -74,6 +70,10 @@ class ViewInputs:
     def own(self) -> list[Snapshot]:
         """The live snapshots of the view's own dataset."""
         return self.live[self.view.dataset][0]
+
+    def are_live(self) -> bool:
+        """Tell whether the datasets are still at these revisions."""
+        return all(self.ports.catalog.snapshots(name)[1] == revision for name, revision in self.revisions.items())
 
     def months(self) -> list[str]:
         """Return the months in which the view's own dataset has rows."""

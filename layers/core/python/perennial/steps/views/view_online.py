@@ -8,6 +8,7 @@ from pathlib import Path
 from perennial.data.engine import Resources
 from perennial.data.views.latest_rows import online_changes
 from perennial.definitions import FeatureView
+from perennial.errors import NotFoundError
 from perennial.ports import Ports
 from perennial.records import ViewManifest, ViewPart, ViewVersion
 from perennial.steps.snapshots.snapshot_files import fetch_parts
@@ -28,6 +29,14 @@ def read_view_manifest(ports: Ports, key: str) -> ViewManifest:
     return ViewManifest.model_validate_json(read_verified(ports.artifacts, key, Path(key).stem))
 
 
+def find_view_manifest(ports: Ports, key: str) -> ViewManifest | None:
+    """As `read_view_manifest`; None if it is gone: rows were forgotten, and with them all tables that may hold some."""
+    try:
+        return read_view_manifest(ports, key)
+    except NotFoundError:
+        return None
+
+
 def bring_online(
     ports: Ports, view: FeatureView, published: ViewVersion, manifest: ViewManifest, folder: Path, resources: Resources
 ) -> None:
@@ -38,16 +47,18 @@ def bring_online(
     """
     if not published.pending:
         return
-    earlier = [read_view_manifest(ports, key) for key in published.pending if key]
+    found = [find_view_manifest(ports, key) if key else None for key in published.pending]
+    earlier = [each for each in found if each is not None]
     tables = [_shas(each) for each in (manifest, *earlier)]
-    if "" in published.pending:
-        tables.append({})  # an empty store: every row is new
+    unknown = None in found
+    if unknown:
+        tables.append({})  # as to an empty store: every row is new
     alike = set.intersection(*(set(table) for table in tables))
     parts = {sha: part for table in tables for sha, part in table.items() if sha not in alike and part.rows}
     if parts:
         changed = fetch_parts(ports.artifacts, list(parts.values()), folder)
         bases = [_stretches(ports, each, folder) for each in earlier]
-        bases += [iter(())] if "" in published.pending else []
+        bases += [iter(())] if unknown else []
         latest = _stretches(ports, manifest, folder)
         with online_changes(view, changed, latest, bases, folder, resources=resources) as changes:
             ports.online.write(view.name, published.version, changes.rows(), published.revision)

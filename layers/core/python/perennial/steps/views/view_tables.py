@@ -17,8 +17,9 @@ from perennial.ports import Ports
 from perennial.records import ViewManifest, ViewPart, ViewVersion
 from perennial.steps.snapshots.snapshot_files import fetch_parts
 from perennial.steps.views.view_build import BUCKET_ROWS, ViewBuild, rows_of
-from perennial.steps.views.view_inputs import ViewInputs, without_zone
-from perennial.steps.views.view_online import bring_online, read_view_manifest
+from perennial.steps.views.view_inputs import ViewInputs
+from perennial.steps.views.view_online import bring_online, find_view_manifest
+from perennial.utc import naive_utc
 
 TRIES = 8
 """How often a refresh starts again because uploads or other refreshes came between."""
@@ -32,14 +33,14 @@ def parts_between(
     A reader of what was known at a moment passes that moment as ``until``, and as ``since`` the moment less the
     view's ttl; without a ttl there is no ``since``, for a value never ages.
     """
-    since, until = (None if at is None else without_zone(at) for at in (since, until))
+    since, until = (None if at is None else naive_utc(at) for at in (since, until))
     return [
         part
         for part in manifest.parts
         if part.min_event_time is not None
         and part.max_event_time is not None
-        and (until is None or without_zone(part.min_event_time) <= until)
-        and (since is None or without_zone(part.max_event_time) >= since)
+        and (until is None or naive_utc(part.min_event_time) <= until)
+        and (since is None or naive_utc(part.max_event_time) >= since)
     ]
 
 
@@ -91,14 +92,19 @@ class ViewTables:
         """
         for _ in range(TRIES):
             published = self._published(view)
+            before = None if published is None else find_view_manifest(self.ports, published.manifest_key)
             # Read after the published table: what this run sees is never behind what that one saw.
             inputs = self._inputs(view)
             if inputs is None:
                 continue
-            if published is not None and published.revisions == inputs.revisions and not rebuild:
-                manifest = read_view_manifest(self.ports, published.manifest_key)
-            else:
-                made = self._make(inputs, published, rebuild=rebuild)
+            manifest = before
+            if published is None or manifest is None or published.revisions != inputs.revisions or rebuild:
+                try:
+                    made = self._make(inputs, published, before, rebuild=rebuild)
+                except NotFoundError:  # rows were forgotten, and the snapshots that held them deleted
+                    if inputs.are_live():
+                        raise
+                    continue
                 if made is None:
                     continue
                 published, manifest = made
@@ -127,11 +133,10 @@ class ViewTables:
         return ViewInputs(self.ports, view, live, tables)
 
     def _make(
-        self, inputs: ViewInputs, published: ViewVersion | None, *, rebuild: bool
+        self, inputs: ViewInputs, published: ViewVersion | None, before: ViewManifest | None, *, rebuild: bool
     ) -> tuple[ViewVersion, ViewManifest] | None:
         """Compute and publish a table; None if somebody else has published one meanwhile."""
         rows = sum(snapshot.rows for snapshot in inputs.own)
-        before = None if published is None else read_view_manifest(self.ports, published.manifest_key)
         check = published is None or before is None or rows >= 2 * published.checked_rows
         # The window can be tried from when there are rows that it leaves out.
         check = check or (

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from perennial.definition_faults import first_fault
 from perennial.definitions import NAME, Dataset, FeatureView, Model
+from perennial.definitions.faults import first_fault
 from perennial.errors import DefinitionError, NotFoundError
 
 PACKAGE = "perennial_definitions"

@@ -1,0 +1,47 @@
+"""What the steps need of the world, as protocols. ``perennial.aws`` and ``perennial.fakes`` implement them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from perennial.definitions.files import Definitions
+from perennial.ports.catalog import RECORD_BYTES, Catalog
+from perennial.ports.stores import Lookup, Metric, MetricSink, ObjectStore, OnlineRow, OnlineStore
+
+__all__ = [
+    "RECORD_BYTES",
+    "Catalog",
+    "Clock",
+    "Lookup",
+    "Metric",
+    "MetricSink",
+    "ObjectStore",
+    "OnlineRow",
+    "OnlineStore",
+    "Ports",
+]
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """Return the current moment in UTC."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything a step may touch."""
+
+    catalog: Catalog
+    raw: ObjectStore
+    artifacts: ObjectStore
+    online: OnlineStore
+    metrics: MetricSink
+    clock: Clock
+    definitions: Definitions
+    deployment: str
+    """Name of the deployment, a dimension of every metric."""
+    code_version: str

@@ -1,0 +1,143 @@
+"""Models: training sets, verdicts, versions, the champion, and what the monitor found."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from perennial.records.base import Moment, Record
+from perennial.records.runs import Trigger
+
+
+class TrainingSet(Record):
+    """The rows that a run learns from and is judged on (the output of the step ``training_set``)."""
+
+    training_set_id: str
+    train_key: str
+    """Parquet: event_time, the features in the model's order, target."""
+    holdout_key: str
+    """Parquet of the same columns, rows from ``split_at`` on."""
+    features: tuple[str, ...]
+    """Feature columns in order, each ``view__column``."""
+    split_at: datetime
+    """Event time from which rows are held out."""
+    rows_train: int
+    rows_holdout: int
+    rows_without_target: int = 0
+    """Rows that passed the model's filter, but whose target is unknown; they are in neither part."""
+    snapshots: tuple[str, ...]
+    views: dict[str, str]
+    """Stored view to the key of its offline table's manifest."""
+    sha256: dict[str, str]
+    """Key to SHA-256 of each file."""
+
+
+class Rating(Record):
+    """One rule of the gate, with its figures."""
+
+    rule: str
+    passed: bool
+    value: float | None
+    limit: float | None
+    sentence: str
+
+
+class Verdict(Record):
+    """What the gate said (the output of the step ``evaluate``)."""
+
+    candidate: str
+    """The best candidate."""
+    passed: bool
+    ratings: tuple[Rating, ...]
+    metrics: dict[str, float]
+    """The best candidate's metrics on the held-out rows, such as ``mae`` and ``rmse``."""
+    champion_version: int | None = None
+    champion_metrics: dict[str, float] | None = None
+    """The champion's metrics on the same rows."""
+    candidates: dict[str, dict[str, float]]
+    """Every candidate's metrics on the same rows."""
+    report_key: str
+
+
+class ModelVersion(Record):
+    """A registered version: 1, 2, 3, … of its model."""
+
+    model: str
+    version: int
+    stage: Literal["candidate", "refused", "champion", "archived"]
+    reason: str = ""
+    """Why it was refused or archived."""
+    manifest_key: str
+    manifest_sha256: str
+    metrics: dict[str, float]
+    verdict: Verdict
+    training_set: TrainingSet
+    run_id: str
+    trigger: Trigger
+    created_at: Moment
+
+    def staged(self, stage: Literal["candidate", "refused", "champion", "archived"], reason: str = "") -> ModelVersion:
+        """Return this version in another stage."""
+        return self.model_copy(update={"stage": stage, "reason": reason})
+
+    def pointed_at(self, previous: int | None, at: datetime, by: str) -> Champion:
+        """Return the champion pointer to this version, after ``previous`` served."""
+        return Champion(
+            model=self.model,
+            version=self.version,
+            previous=previous,
+            manifest_key=self.manifest_key,
+            manifest_sha256=self.manifest_sha256,
+            by=by,
+            promoted_at=at,
+        )
+
+
+class Champion(Record):
+    """The pointer to the version that serves."""
+
+    model: str
+    version: int
+    previous: int | None = None
+    """The version that served before."""
+    manifest_key: str
+    manifest_sha256: str
+    by: str
+    """Run id or person that moved the pointer."""
+    promoted_at: Moment
+
+
+class AuditEntry(Record):
+    """One movement of a champion pointer."""
+
+    model: str
+    at: Moment
+    action: Literal["promote", "rollback"]
+    version: int
+    previous: int | None
+    by: str
+    reason: str
+
+
+class Assessment(Record):
+    """What the monitor found about a champion's latest predictions."""
+
+    model: str
+    version: int
+    at: Moment
+    """When the monitor began to read: what was logged before is in the figures."""
+    rows: int
+    """Predictions in the window."""
+    labelled: int
+    """Labelled predictions that ``performance`` is measured on: the latest ``window_rows`` that have a label."""
+    labelled_until: Moment | None = None
+    """When the latest of these labels came; None if there are none."""
+    feature_drift: float | None
+    """Largest population stability index of any feature; None below the model's ``min_rows``."""
+    drifted_feature: str | None
+    """The feature of that index."""
+    prediction_drift: float | None
+    performance: float | None
+    """The model's metric over labelled predictions, in the target's unit."""
+    performance_ratio: float | None
+    """``performance`` divided by the metric on the held-out rows; None without either."""

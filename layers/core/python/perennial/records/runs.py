@@ -1,0 +1,60 @@
+"""Runs and their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from perennial.records.base import Moment, Record
+
+
+class Trigger(Record):
+    """Who or what started a run."""
+
+    kind: Literal["upload", "data", "alarm", "schedule", "person", "run"]
+    """``upload``: a file; ``data``: an updated dataset; ``run``: another run, such as the training before a deploy."""
+    source: str
+    """The object's URI, the alarm's name, the schedule's name, the person's ARN or the run's id."""
+    reason: str = ""
+    """In words: the alarm's reason, what a person wrote."""
+
+
+class StepRecord(Record):
+    """One step of a run."""
+
+    run_id: str
+    step: str
+    """The step's name; with its item when fanned out, such as ``train#ridge``."""
+    status: Literal["running", "succeeded", "failed"]
+    started_at: Moment
+    ended_at: Moment | None = None
+    output: dict[str, Any] = Field(default_factory=dict)
+    """What the step returned: ids, keys and figures; later steps read it from here."""
+    error: str | None = None
+
+
+class Run(Record):
+    """One execution of a state machine."""
+
+    run_id: str
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy"]
+    subject: str
+    """The dataset (ingest, backfill, forget) or the model (train, deploy)."""
+    status: Literal["running", "succeeded", "failed", "refused"]
+    """``refused``: admission or the contract of triggers said no; the reason stands in ``error``."""
+    trigger: Trigger
+    started_at: Moment
+    ended_at: Moment | None = None
+    definition_hash: str = ""
+    code_version: str = ""
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    error: str | None = None
+
+    def closed(self, status: str, at: datetime, error: str | None, outputs: Mapping[str, Any] | None) -> Run:
+        """Return this run as it ended."""
+        ending = {"status": status, "ended_at": at, "error": error, "outputs": dict(outputs or {})}
+        return Run.model_validate({**self.model_dump(), **ending})
