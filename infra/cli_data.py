@@ -147,7 +147,11 @@ def snapshots(
         display.result(*list_snapshots(ports, dataset))
         return
     if report is not None:
-        report.write_bytes(report_page(ports, dataset, snapshot))
+        page = report_page(ports, dataset, snapshot)
+        try:
+            report.write_bytes(page)
+        except OSError as error:
+            raise DataError(f"{report}: cannot be written: {error.strerror}") from None
         display.result({"report": str(report)}, f"saved {report}")
         return
     content, shown = show_snapshot(ports, dataset, snapshot)

@@ -25,7 +25,7 @@ from botocore.config import Config
 from infra.local.cloud import LocalCloud
 from perennial.aws.online import DynamoOnlineStore
 from perennial.ports import Lookup, OnlineRow
-from tests.tables import CATALOG, ONLINE, create_tables
+from tests.support.tables import CATALOG, ONLINE, create_tables
 
 REPEATS = 30
 VIEW, VERSION = "bench", "f" * 64

@@ -4,8 +4,8 @@ Events are joined with a stored view's values (three features, by entity, ttl 30
 its own, like with like. In memory: our join from DuckDB's tables into a frame, and ``pandas.merge_asof`` from frames
 (which it wants sorted) into a frame. From Parquet to Parquet: our join, the step's whole training set (filter, target,
 join, sort, split), and pandas. Feast's local offline store reads the values' Parquet and is spared the rest: its events
-are in memory, and so is its answer. Printed are rows/s, peak memory, ratios within each group, and whether all found
-the same values, bit for bit.
+are in memory, and so is its answer. Of three rounds the fastest counts; what takes longer than 20 s has one. Printed
+are rows/s, CPU time, peak memory, ratios within each group, and whether all found the same values, bit for bit.
 
 pandas reads and writes Parquet by pyarrow, which is no dependency: it and Feast run in an environment of their own,
 which ``uv run --with feast`` makes; ``--feast PYTHON`` names one, ``--feast none`` leaves both out. What does not end
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -36,6 +36,9 @@ TTL = timedelta(days=30)
 FEATURES = ("f1", "f2", "f3")
 SIZES = ["30000x3000", "100000x10000", "300000x30000", "1000000x100000", "10000000x1000000"]
 """Feast pairs each event with all values of its entity, so it ends before the largest ones."""
+ROUNDS = 3
+LONG = 20
+"""Seconds beyond which a contender has one round."""
 SECONDS = 600
 GIBIBYTES = 14
 """What a contender may take; beyond that it counts as not having finished."""
@@ -261,15 +264,21 @@ def measure(name: str, folder: Path) -> None:
     limit = GIBIBYTES << 30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     join = CONTENDERS[name].prepare(folder)
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     values = join()
-    seconds = time.perf_counter() - begun
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = values()
     same = np.where(np.isnan(found), np.nan, found)  # of all that are NaN one
     digest = hashlib.sha256(np.ascontiguousarray(same)).hexdigest()
     package = CONTENDERS[name].package
-    told = {"seconds": seconds, "peak_mib": peak, "values": digest, "version": f"{package} {version(package)}"}
+    told = {
+        "seconds": seconds,
+        "cpu": cpu,
+        "peak_mib": peak,
+        "values": digest,
+        "version": f"{package} {version(package)}",
+    }
     print(json.dumps(told))
 
 
@@ -295,6 +304,19 @@ def run(contender: Contender, folder: Path, feast: str | None) -> dict[str, Any]
     return found
 
 
+def fastest(contender: Contender, folder: Path, feast: str | None) -> dict[str, Any] | str:
+    """Return the figures of the fastest of several rounds, or a sentence on why there are none."""
+    best = run(contender, folder, feast)
+    for _ in range(ROUNDS - 1):
+        if isinstance(best, str) or best["seconds"] > LONG:
+            break
+        other = run(contender, folder, feast)
+        if isinstance(other, str):
+            return other
+        best = min(best, other, key=lambda found: found["seconds"])
+    return best
+
+
 def compare(events: int, values: int, feast: str | None) -> None:
     """Run every contender on the same files and print what they took."""
     with tempfile.TemporaryDirectory() as folder:
@@ -307,18 +329,23 @@ def compare(events: int, values: int, feast: str | None) -> None:
             for contender in contenders:
                 if contender.elsewhere and feast == "none":
                     continue
-                found = run(contender, Path(folder), feast)
+                found = fastest(contender, Path(folder), feast)
                 if isinstance(found, str):
                     print(f"    {contender.name:<20}{found}")
                     continue
                 ours = ours or found
                 digests.add(found["values"])
                 same = "same values" if len(digests) == 1 else "OTHER VALUES"
-                print(
-                    f"    {contender.name:<20}{events / found['seconds']:>12,.0f} rows/s {found['seconds']:>7.2f} s "
-                    f"{found['peak_mib']:>7,.0f} MiB   {same}   {contenders[0].name} is "
-                    f"{found['seconds'] / ours['seconds']:.3g} × as fast   ({found['version']})"
-                )
+                print(f"    {contender.name:<20}{figures(events, found)}   {same}   ({found['version']})")
+                if contender is not contenders[0]:
+                    print(f"{'':<24}{contenders[0].name} is {found['seconds'] / ours['seconds']:.3g} × as fast")
+
+
+def figures(events: int, found: Mapping[str, Any]) -> str:
+    """Return what a contender took, in words."""
+    seconds = found["seconds"]
+    speed = f"{events / seconds:>12,.0f} rows/s {seconds:>7.2f} s"
+    return f"{speed} {found['cpu']:>7.2f} s CPU {found['peak_mib']:>6,.0f} MiB"
 
 
 def main(arguments: list[str]) -> None:

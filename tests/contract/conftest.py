@@ -13,7 +13,7 @@ from perennial.aws.objects import S3ObjectStore
 from perennial.aws.online import DynamoOnlineStore
 from perennial.fakes import FakeCatalog, FakeObjectStore, FakeOnlineStore
 from perennial.ports import Catalog, ObjectStore, OnlineStore
-from tests.tables import CATALOG, ONLINE, RAW, create_buckets, create_tables
+from tests.support.tables import CATALOG, ONLINE, RAW, create_buckets, create_tables
 
 IMPLEMENTATIONS = ("fake", "aws")
 

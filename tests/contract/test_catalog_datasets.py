@@ -8,7 +8,7 @@ import pytest
 
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog
-from tests.records import AT, a_snapshot, a_view
+from tests.support.records import AT, a_snapshot, a_view
 
 SOURCE = "s3://raw/trips/june.csv"
 

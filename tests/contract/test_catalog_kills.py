@@ -12,8 +12,8 @@ from moto import mock_aws
 
 from perennial.aws import errors
 from perennial.aws.catalog import DynamoCatalog
-from tests.records import AT, a_run, a_snapshot, a_version, a_view, an_erasure
-from tests.tables import CATALOG, create_tables
+from tests.support.records import AT, a_run, a_snapshot, a_version, a_view, an_erasure
+from tests.support.tables import CATALOG, create_tables
 
 
 class KilledError(Exception):

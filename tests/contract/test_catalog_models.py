@@ -8,7 +8,7 @@ import pytest
 
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Catalog
-from tests.records import AT, a_step, a_version, an_assessment
+from tests.support.records import AT, a_step, a_version, an_assessment
 
 
 @pytest.fixture

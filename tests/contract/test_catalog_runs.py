@@ -8,7 +8,7 @@ import pytest
 
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog
-from tests.records import AT, a_run, a_step
+from tests.support.records import AT, a_run, a_step
 
 
 def test_a_started_run_is_found_again(catalog: Catalog) -> None:

@@ -9,7 +9,7 @@ import pytest
 from perennial.errors import ConflictError
 from perennial.ports import Catalog
 from perennial.records import Snapshot
-from tests.records import AT, a_snapshot, an_erasure
+from tests.support.records import AT, a_snapshot, an_erasure
 
 A, B = "s3://raw/trips/a.csv", "s3://raw/trips/b.csv"
 LATER = AT + timedelta(seconds=1)

@@ -10,7 +10,7 @@ import pytest
 from perennial.aws.metrics import CloudWatchMetricSink
 from perennial.fakes import FakeMetricSink
 from perennial.ports import Metric
-from tests.records import AT
+from tests.support.records import AT
 
 
 @pytest.mark.usefixtures("aws")

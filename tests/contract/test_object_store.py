@@ -12,7 +12,7 @@ from perennial.aws.objects import S3ObjectStore
 from perennial.errors import NotFoundError
 from perennial.fakes import FakeObjectStore
 from perennial.ports import ObjectStore
-from tests.tables import RAW
+from tests.support.tables import RAW
 
 
 def test_what_is_put_is_got(object_store: ObjectStore) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from perennial.errors import DataError
 from perennial.fakes import FakeOnlineStore
 from perennial.ports import Lookup, OnlineRow, OnlineStore
-from tests.records import AT
+from tests.support.records import AT
 
 VIEW, VERSION = "zone_stats", "f" * 64
 

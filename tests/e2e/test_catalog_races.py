@@ -17,8 +17,8 @@ from perennial.aws.catalog import DynamoCatalog
 from perennial.aws.online import DynamoOnlineStore
 from perennial.errors import ConflictError
 from perennial.ports import Lookup, OnlineRow
-from tests.records import AT, a_run, a_snapshot, a_version, a_view
-from tests.tables import create_tables
+from tests.support.records import AT, a_run, a_snapshot, a_version, a_view
+from tests.support.tables import create_tables
 
 pytestmark = pytest.mark.e2e
 

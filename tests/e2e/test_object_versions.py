@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from infra.local.cloud import Endpoint
 from perennial.aws.objects import S3ObjectStore
 from perennial.errors import NotFoundError
-from tests.tables import RAW, create_buckets
+from tests.support.tables import RAW, create_buckets
 
 pytestmark = pytest.mark.e2e
 

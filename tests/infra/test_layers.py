@@ -123,3 +123,20 @@ def test_every_function_imports_with_its_layers_alone(verb: str, packages: dict[
         [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=60, check=False, env={}
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_time_zones_are_known_where_the_machine_knows_none(packages: dict[str, Path]) -> None:
+    # Amazon Linux 2023's minimal image came to Lambda without /usr/share/zoneinfo (aws/aws-lambda-dotnet, issue 1620).
+    path = [str(LIBRARY.parent), str(packages["serving"])]
+    program = (
+        f"import sys; sys.path[:0] = {path!r}; from perennial.serving import moments; moments._zone('Asia/Kolkata')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import os; os.environ['PYTHONTZPATH'] = ''; {program}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={},
+    )
+    assert done.returncode == 0, done.stderr

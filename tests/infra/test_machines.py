@@ -10,8 +10,6 @@ from typing import Any
 from infra.functions import SHAPES
 from tests.infra.synthesised import Synthesise, Synthesised, as_list, states
 
-RUNS_A_STEP = ("states:::lambda:invoke", "states:::batch:submitJob.sync")
-
 
 def tasks(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: state for name, state in states(machine) if state["Type"] == "Task"}

@@ -34,8 +34,8 @@ from perennial.serving.payload import parse_instances, read_columns
 from perennial.serving.predictor import Predictor
 from perennial.serving.request_view import connect, matches
 from perennial.steps.signature import signature
-from tests.artifacts import a_manifest
-from tests.tables import ONLINE, create_tables
+from tests.support.artifacts import a_manifest
+from tests.support.tables import ONLINE, create_tables
 
 ROWS = Dataset.model_validate(
     {

@@ -16,7 +16,7 @@ from perennial.aws import errors
 from perennial.aws.online import DynamoOnlineStore
 from perennial.errors import PerennialError, TransientError
 from perennial.ports import Lookup, OnlineRow
-from tests.tables import ONLINE, create_tables
+from tests.support.tables import ONLINE, create_tables
 
 
 class HesitantDynamo:

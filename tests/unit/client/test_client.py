@@ -18,8 +18,8 @@ from perennial.definitions import FeatureView
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Champion
-from tests.feature_store import STATS, a_feature_store
-from tests.records import AT, a_version
+from tests.support.feature_store import STATS, a_feature_store
+from tests.support.records import AT, a_version
 
 
 @pytest.fixture

@@ -210,3 +210,42 @@ def test_a_contract_that_the_engine_cannot_keep_is_refused(changes: dict[str, An
     message = refusal(dataset(**changes))
     assert message.startswith("datasets/rides.toml: ")
     assert says in message
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT zone, began AS known_at, any_value(miles) AS x FROM rides GROUP BY ALL", "any_value(… ORDER BY …)"),
+        ("SELECT zone, began AS known_at, arg_max(miles, flag) AS x FROM rides GROUP BY ALL", "arg_max depends on the"),
+        ("SELECT zone, began AS known_at, len(list(miles)) AS x FROM rides GROUP BY ALL", "list depends on the order"),
+        (
+            "SELECT zone, began AS known_at, lag(miles) OVER (PARTITION BY zone) AS x FROM rides",
+            "lag depends on the order of rows; add ORDER BY within its OVER",
+        ),
+        ("SELECT zone, began AS known_at FROM rides LIMIT 5", "LIMIT without ORDER BY"),
+        ("SELECT zone, began AS known_at FROM rides USING SAMPLE 5", "a sample is of other rows each time"),
+        ("SELECT DISTINCT ON (zone) zone, began AS known_at FROM rides", "DISTINCT ON without ORDER BY"),
+        ("SELECT zone, began AS known_at FROM query('FROM rides')", "reads query()"),
+        ("SELECT zone, began AS known_at, rowid AS x FROM rides", "rowid is a matter of how rows are kept"),
+        ("SELECT zone, began AS known_at, extract(year FROM age(began)) AS x FROM rides", "age gives another value"),
+        ("SELECT zone, ago(INTERVAL 1 DAY) AS known_at FROM rides", "ago gives another value each time"),
+    ],
+)
+def test_a_stored_view_whose_values_are_a_matter_of_chance_is_refused(sql: str, says: str) -> None:
+    message = refusal(stored(sql))
+    assert message.startswith("features/past.sql: ")
+    assert says in message
+
+
+def test_a_stored_view_that_says_what_order_it_means_passes() -> None:
+    sql = (
+        "SELECT zone, began AS known_at, arg_max(miles, flag ORDER BY miles) AS a, len(list(miles ORDER BY miles)) AS l, "
+        "age(began, TIMESTAMP '2019-01-01') AS d FROM rides GROUP BY ALL"
+    )
+    check_definitions(definitions(stored(sql)))
+
+
+def test_an_aggregate_that_the_engine_spells_out_is_one() -> None:
+    assert "must go row by row over rides, without the aggregate geomean" in refusal(
+        request("SELECT geomean(miles) AS m FROM rides")
+    )

@@ -16,7 +16,7 @@ from perennial.data.contract.validate import validate
 from perennial.data.engine import Resources
 from perennial.definitions import Dataset
 from perennial.errors import DataError
-from tests.dirty_files import GOOD, HEADER, LINE, rides
+from tests.support.dirty_files import GOOD, HEADER, LINE, rides
 
 ONE = Resources(memory="256MB", threads=1)
 PIECES = [

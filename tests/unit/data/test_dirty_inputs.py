@@ -12,10 +12,10 @@ import pytest
 from perennial.data.contract.validate import Validated, validate
 from perennial.definitions import Column, Dataset
 from perennial.errors import DataError
-from tests.dirty_files import BYTES, CSV, JSON_LINES, Dirty, rides
-from tests.dirty_page import PAGE, filled
-from tests.dirty_parquet import PARQUET, Odd
-from tests.dirty_values import VALUES, Rule
+from tests.support.dirty_files import BYTES, CSV, JSON_LINES, Dirty, rides
+from tests.support.dirty_page import PAGE, filled
+from tests.support.dirty_parquet import PARQUET, Odd
+from tests.support.dirty_values import VALUES, Rule
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def test_a_text_is_the_value_that_the_page_says_or_breaks_its_rule(
 def test_the_page_shows_what_is_tested() -> None:
     page = PAGE.read_text(encoding="utf-8")
 
-    assert filled(page) == page, "run `python -m tests.dirty_page`"
+    assert filled(page) == page, "run `python -m tests.support.dirty_page`"
 
 
 def test_the_page_has_every_table() -> None:

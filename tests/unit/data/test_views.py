@@ -157,6 +157,33 @@ def test_periods_are_the_months_with_rows_and_what_comes_later() -> None:
     assert periods(BY_ZONE, ["2019-01"]) == periods(view, []) == [Period("all")]
 
 
+def test_months_that_no_row_reaches_are_one_stretch() -> None:
+    """A row that is dated years away must not make a part for each month in between."""
+    view = stored(BY_ZONE.sql, window="40 days")
+    found = periods(view, ["0009-11", "2018-11", "2019-02"])
+    assert [period.name for period in found] == [
+        *("0009-11", "0009-12", "0010-01", "0010-02..2018-10"),
+        *("2018-11", "2018-12", "2019-01", "2019-02", "2019-03.."),
+    ]
+    assert [period.start for period in found][1:] == [one.end for one in found][:-1]
+
+
+def test_a_sentinel_at_the_end_of_the_calendar_is_a_row_like_others(tmp_path: Path) -> None:
+    view = stored("SELECT zone, began + INTERVAL 1 DAY AS known_at, miles FROM rides", window="2 days", ttl="9 days")
+    found = periods(view, ["9999-11", "9999-12"])
+    assert [period.name for period in found] == ["9999-11", "9999-12.."]
+    source = snapshot(
+        tmp_path / "s.parquet",
+        "FROM (VALUES (TIMESTAMP '9999-12-30', 1::BIGINT, 1.0::DOUBLE), (TIMESTAMP '9999-12-31', 2, 2.0)) "
+        "v(began, zone, miles)",
+    )
+    file, path = write(view, source, Cell(found[-1]))
+    assert rows(path) == [(1, datetime(9999, 12, 31), 1.0)]  # the other would be known in the year 10000
+    assert file.max_feature_time == datetime(9999, 12, 31)
+    written, _ = changes(view, [path], [], folder=tmp_path)
+    assert [row.expires_at for row in written] == [None]
+
+
 def test_windows_that_reach_before_the_calendar_read_from_the_beginning() -> None:
     view = stored(BY_ZONE.sql, window="900000 days")
     assert since(view, periods(view, ["2019-01"])[0]) is None

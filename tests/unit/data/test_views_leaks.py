@@ -14,7 +14,7 @@ from perennial.definitions.files import Definitions, load_definitions
 from perennial.errors import DefinitionError
 from perennial.fakes import fake_ports
 from perennial.steps.views.view_tables import ViewTables
-from tests.unit.steps.snapshots import publish
+from tests.support.snapshots import publish
 from tests.unit.steps.test_view_refresh import ABOVE, DAILY, PRICED, PRICES, RECENT, RIDES, TOTAL, view
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ import pytest
 
 from infra.chart import draw_months
 from infra.demo import Month
-from tests.records import an_assessment
+from tests.support.records import an_assessment
 
 
 def a_month(month: str, version: str, served: float, frozen: float, ratio: float | None, happened: str) -> Month:

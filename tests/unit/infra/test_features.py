@@ -16,7 +16,7 @@ from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
-from tests.feature_store import a_feature_store
+from tests.support.feature_store import a_feature_store
 
 NOON = datetime(2019, 3, 2, 12, tzinfo=UTC)
 BY_DAY = FeatureView(

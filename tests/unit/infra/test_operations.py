@@ -7,7 +7,7 @@ import pytest
 from infra.operations import roll_back
 from perennial.errors import ConflictError
 from perennial.fakes import FakeCatalog
-from tests.records import AT, a_version
+from tests.support.records import AT, a_version
 
 
 def with_versions(*promoted: int) -> FakeCatalog:

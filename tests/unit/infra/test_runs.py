@@ -12,7 +12,7 @@ from infra.runs import list_runs, show_run
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.steps import ingest
-from tests.unit.steps.world import new_ports, upload
+from tests.support.world import new_ports, upload
 
 
 def ingested(good: int = 3, bad: int = 0) -> Ports:

@@ -15,7 +15,7 @@ from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
 from perennial.steps import ingest
-from tests.unit.steps.world import new_ports, upload
+from tests.support.world import new_ports, upload
 
 
 def take_in(ports: Ports, name: str, **content: Any) -> str:

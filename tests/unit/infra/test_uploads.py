@@ -16,8 +16,8 @@ from perennial.errors import DataError, TransientError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import Trigger
-from tests.records import a_run
-from tests.unit.steps.world import DEFINITIONS
+from tests.support.records import a_run
+from tests.support.world import DEFINITIONS
 
 
 @dataclass

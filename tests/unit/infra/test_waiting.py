@@ -11,7 +11,7 @@ from infra.waiting import find_run, follow_run, wait_until
 from perennial.errors import TransientError
 from perennial.fakes import FakeCatalog
 from perennial.records import Run, StepRecord
-from tests.records import a_run
+from tests.support.records import a_run
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 

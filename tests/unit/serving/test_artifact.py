@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from perennial.errors import DataError, NotFoundError
 from perennial.serving.artifact import Artifact, load_artifact
-from tests.artifacts import a_manifest, linear_graph
+from tests.support.artifacts import a_manifest, linear_graph
 
 
 def load(graph: bytes | None = None, read: Callable[[str], bytes] | None = None, **changes: Any) -> Artifact:

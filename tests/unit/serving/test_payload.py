@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from perennial.definitions import Column
 from perennial.errors import RequestError, TooLargeError
 from perennial.serving.payload import MAX_BYTES, Label, parse_instances, parse_labels, read_columns
-from tests.artifacts import INPUTS, a_trip
+from tests.support.artifacts import INPUTS, a_trip
 
 COLUMNS = {
     "integer": Column(type="integer"),

@@ -16,7 +16,7 @@ from perennial.ports import Lookup, OnlineRow
 from perennial.serving.artifact import load_artifact
 from perennial.serving.predictor import Predictor
 from perennial.serving.request_view import connect
-from tests.artifacts import FEATURES, INPUTS, SQL, VIEW_VERSION, a_manifest, a_trip, by_hand, linear_graph
+from tests.support.artifacts import FEATURES, INPUTS, SQL, VIEW_VERSION, a_manifest, a_trip, by_hand, linear_graph
 
 NOW = datetime(2019, 3, 1, 12, tzinfo=UTC)
 TRIP_AT = datetime(2019, 3, 1, 8, 30, tzinfo=UTC)

@@ -11,9 +11,9 @@ from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from perennial.records import StepRecord, Trigger
 from perennial.steps import admit
-from tests.interruptions import each_death
-from tests.records import a_snapshot, a_version
-from tests.training_runs import ALARM, DATA, PERSON, put_snapshots, world
+from tests.support.interruptions import each_death
+from tests.support.records import a_snapshot, a_version
+from tests.support.training_runs import ALARM, DATA, PERSON, put_snapshots, world
 
 SCHEDULE = Trigger(kind="schedule", source="fare-schedule")
 MACHINES = [ALARM, DATA, SCHEDULE]
@@ -307,7 +307,7 @@ def test_killed_at_any_call_and_run_again_it_decides_as_one_clean_run(rows: int)
     clean = a_ports(rows=rows)
     expected = ask(clean, trigger=ALARM)
     deaths = list(each_death(lambda ports: ask(ports, trigger=ALARM), lambda: a_ports(rows=rows)))
-    assert len(deaths) > 10
+    assert len(deaths) >= 4
     for ports, where in deaths:
         assert ask(ports, trigger=ALARM) == expected, where
         assert ports.catalog.run("run-1") == clean.catalog.run("run-1")

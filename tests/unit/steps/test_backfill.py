@@ -13,9 +13,9 @@ from perennial.ports import Ports
 from perennial.records import Run, StepRecord
 from perennial.steps import backfill, fail, gather
 from perennial.steps.sizes import bytes_behind_views
-from tests.records import AT, a_run, a_snapshot
-from tests.training_runs import PERSON
-from tests.unit.steps.world import PAST, RIDES, new_ports
+from tests.support.records import AT, a_run, a_snapshot
+from tests.support.training_runs import PERSON
+from tests.support.world import PAST, RIDES, new_ports
 
 
 @pytest.fixture

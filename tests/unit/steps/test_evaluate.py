@@ -15,7 +15,7 @@ from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import Verdict
 from perennial.steps import admit, evaluate, register, train
-from tests.training_runs import (
+from tests.support.training_runs import (
     FEATURES,
     PERSON,
     SPLIT_AT,

@@ -14,8 +14,8 @@ from perennial.ports import Ports
 from perennial.records import StepRecord
 from perennial.steps import admit, fail
 from perennial.steps.recording import recorded
-from tests.records import a_run
-from tests.training_runs import PERSON, put_snapshots, world
+from tests.support.records import a_run
+from tests.support.training_runs import PERSON, put_snapshots, world
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from perennial.errors import DefinitionError, NotFoundError
 from perennial.fakes import FakeOnlineStore
 from perennial.ports import Lookup, OnlineRow, Ports
 from perennial.steps import features, ingest
-from tests.unit.steps.world import DEFINITIONS, NOW, PAST, new_ports, upload
+from tests.support.world import DEFINITIONS, NOW, PAST, new_ports, upload
 
 VERSION = DEFINITIONS.view_version("past")
 

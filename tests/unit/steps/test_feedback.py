@@ -13,8 +13,8 @@ from perennial.ports import Ports
 from perennial.serving.ids import make_request_id
 from perennial.steps import feedback, predict
 from perennial.steps.prediction_log import latest_labels, read_labels
-from tests.artifacts import MODEL, a_trip, register
-from tests.records import AT
+from tests.support.artifacts import MODEL, a_trip, register
+from tests.support.records import AT
 
 
 def predicted(ports: Ports, rows: int = 2, seed: int = 0) -> list[str]:

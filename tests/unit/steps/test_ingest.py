@@ -17,8 +17,8 @@ from perennial.fakes import FakeObjectStore, fake_ports
 from perennial.ports import Ports
 from perennial.steps import ingest
 from perennial.steps.snapshots.snapshot_files import fetch_parts, read_manifest
-from tests.interruptions import Fuse, Killed, mortal
-from tests.unit.steps.world import DEFINITIONS, new_ports, survives_kills, upload
+from tests.support.interruptions import Fuse, Killed, mortal
+from tests.support.world import DEFINITIONS, new_ports, survives_kills, upload
 
 
 def run(ports: Ports, key: str, run_id: str = "run-1", **changes: str) -> ingest.Ingested:
@@ -68,7 +68,7 @@ def test_a_step_that_is_killed_at_any_call_and_repeated_leaves_what_a_clean_run_
         upload(ports, bad=1)
         return ports
 
-    assert survives_kills(prepare, lambda ports: run(ports, "rides/a.csv")) >= 16
+    assert survives_kills(prepare, lambda ports: run(ports, "rides/a.csv")) >= 8
 
 
 def test_a_run_that_was_killed_behind_publishing_still_says_that_it_published() -> None:

@@ -21,8 +21,8 @@ from perennial.serving.ids import make_request_id
 from perennial.steps import feedback, monitor, predict
 from perennial.steps.log_window import LogReader, latest_predictions
 from perennial.steps.prediction_log import read_predictions
-from tests.artifacts import MODEL, a_manifest, a_trip, register
-from tests.records import AT
+from tests.support.artifacts import MODEL, a_manifest, a_trip, register
+from tests.support.records import AT
 
 WINDOW = Monitor(window_rows=100, min_rows=10)
 DIMENSIONS = {"Deployment": "test", "Model": MODEL}

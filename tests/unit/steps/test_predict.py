@@ -16,8 +16,8 @@ from perennial.ports import OnlineRow, Ports
 from perennial.records import Champion
 from perennial.serving.ids import make_request_id
 from perennial.steps import predict
-from tests.artifacts import MODEL, VIEW_VERSION, a_manifest, a_trip, linear_graph, register
-from tests.records import AT
+from tests.support.artifacts import MODEL, VIEW_VERSION, a_manifest, a_trip, linear_graph, register
+from tests.support.records import AT
 
 
 def a_request(

@@ -15,7 +15,7 @@ from perennial.ports import Ports
 from perennial.steps import admit, train
 from perennial.training.report import CandidateReport
 from perennial.training.scoring import score
-from tests.training_runs import FEATURES, PERSON, SPLIT_AT, put_snapshots, put_training_set, trips, world
+from tests.support.training_runs import FEATURES, PERSON, SPLIT_AT, put_snapshots, put_training_set, trips, world
 
 
 @pytest.fixture

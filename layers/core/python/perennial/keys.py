@@ -115,7 +115,7 @@ def all_runs() -> str:
 
 
 def dataset(name: str) -> tuple[str, str]:
-    """A dataset's revision counter."""
+    """A dataset's counter: its revision, and how often anything of it was moved."""
     return f"DATASET#{name}", "DATASET"
 
 

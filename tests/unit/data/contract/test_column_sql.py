@@ -11,7 +11,7 @@ import pytest
 
 from perennial.definitions import Column
 from perennial.sql import sql_type
-from tests.validated import Outcome, small, upload
+from tests.support.validated import Outcome, small, upload
 
 
 def one_column(folder: Path, column: Column, *texts: str) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perennial.definitions import Bounds, Column, FileRules
-from tests.validated import GOOD, HEADER, refusal, row, small, upload
+from tests.support.validated import GOOD, HEADER, refusal, row, small, upload
 
 UPLOADED = datetime(2019, 1, 31, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from perennial.data.contract.judge import Judge
 from perennial.data.engine import Resources
 from perennial.data.reading.csv_source import CsvSource
 from perennial.definitions import Column, Rule
-from tests.validated import GOOD, HEADER, Outcome, row, small, upload
+from tests.support.validated import GOOD, HEADER, Outcome, row, small, upload
 
 COLUMNS = {
     "at": Column(type="timestamp"),

@@ -15,7 +15,7 @@ from perennial.data.contract.column_sql import typed
 from perennial.data.engine import connect
 from perennial.definitions import Column
 from perennial.sql import literal
-from tests.validated import Outcome, small, upload
+from tests.support.validated import Outcome, small, upload
 
 ZONES = (
     "Europe/Berlin",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perennial.data.engine import sha256_of
-from tests.validated import GOOD, HEADER, row, small, upload
+from tests.support.validated import GOOD, HEADER, row, small, upload
 
 
 def test_the_first_row_of_a_key_stays_and_the_later_ones_name_its_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from perennial.data.contract.validate import validate
 from perennial.data.engine import Resources, sha256_of
 from perennial.definitions import Column, Rule
 from perennial.definitions.files import load_definitions
-from tests.validated import GOOD, HEADER, refusal, row, small, upload
+from tests.support.validated import GOOD, HEADER, refusal, row, small, upload
 
 ROOT = Path(__file__).parents[4]
 UPLOADS = ROOT / "events" / "uploads"

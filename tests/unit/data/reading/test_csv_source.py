@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from perennial.definitions import Column
 from perennial.errors import DataError
-from tests.validated import GOOD, HEADER, refusal, row, small, upload
+from tests.support.validated import GOOD, HEADER, refusal, row, small, upload
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from perennial.data.reading.json_source import open_jsonl
 from perennial.data.reading.sources import BadRecord
 from perennial.definitions import Column, Dataset
 from perennial.errors import DataError
-from tests.dirty_files import LINE, rides
+from tests.support.dirty_files import LINE, rides
 
 TEXTS = rides(format="jsonl")
 

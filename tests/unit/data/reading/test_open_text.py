@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from perennial.data.reading.open_text import open_text
 from perennial.errors import DataError
-from tests.dirty_files import rides
+from tests.support.dirty_files import rides
 
 
 def text_of(folder: Path, content: bytes, encoding: str = "utf-8", name: str = "f", size: int = 1000) -> bytes:

@@ -18,7 +18,7 @@ from perennial.data.reading.parquet_footer import MAX_RATIO
 from perennial.data.reading.parquet_source import open_parquet
 from perennial.definitions import Column, Dataset
 from perennial.errors import DataError
-from tests.dirty_files import rides
+from tests.support.dirty_files import rides
 
 RIDES = rides(format="parquet")
 COLUMNS = {"at": "TIMESTAMP '2019-01-01'", "zone": "i", "miles": "0.5::DOUBLE", "note": "'n' || i"}

@@ -70,6 +70,21 @@ def test_a_view_of_each_entity_s_own_rows_is_local(sql: str) -> None:
         "SELECT zone, t FROM (SELECT DISTINCT began AS t FROM rides) JOIN (SELECT DISTINCT zone FROM rides) ON true",
         "SELECT zone, began AS t, unnest([1, 2]) AS u FROM rides",
         "SELECT zone, began AS t FROM rides GROUP BY GROUPING SETS ((zone, began), (began))",
+        # Where no partner is found b.zone is null, for rows of every zone.
+        "SELECT a.zone, a.began AS t, count(*) OVER (PARTITION BY b.zone) AS n FROM rides a LEFT JOIN rides b "
+        "ON a.zone = b.zone AND b.began < a.began",
+        "SELECT DISTINCT ON (b.zone) a.zone, a.began AS t FROM rides a LEFT JOIN rides b USING (zone, kind) "
+        "ORDER BY a.began",
+        "SELECT a.zone, a.began AS t, count(*) OVER (PARTITION BY b.zone) AS n FROM rides a ASOF LEFT JOIN rides b "
+        "ON a.zone = b.zone AND a.began > b.began",
+        # A schema names the dataset itself, whatever WITH has made of its name.
+        "WITH a AS (SELECT * FROM rides), rides AS (SELECT * FROM prices), m AS (SELECT avg(miles) AS m FROM "
+        "main.rides) SELECT a.zone, a.began AS t, m FROM a, m",
+        # Fields of structs that are named like tables and columns.
+        "SELECT s.*, began AS t FROM (SELECT {'zone': day(began)} AS s, zone, began FROM rides) q",
+        "SELECT s.zone, d.began AS t, count(*) OVER (PARTITION BY d.s.zone) AS n FROM rides s JOIN (SELECT zone, "
+        "began, {'zone': day(began)} AS s FROM rides) d ON s.zone = d.zone",
+        "SELECT zone, began AS t FROM (SELECT COLUMNS(c -> c = 'zone') % 3, zone, began FROM rides)",
     ],
 )
 def test_a_view_that_may_look_at_other_entities_is_not(sql: str) -> None:

@@ -16,7 +16,7 @@ from perennial.errors import DataError, NotFoundError
 from perennial.records import Part
 from perennial.steps.snapshots import part_files
 from perennial.steps.snapshots.part_files import PartFiles, joined
-from tests.large_parts import COLUMNS, GROUP, GROUPS, START, CountingStore, stored
+from tests.support.large_parts import COLUMNS, GROUP, GROUPS, START, CountingStore, stored
 
 
 def want(*columns: str, since: int | None = None, until: int | None = None) -> Wanted:

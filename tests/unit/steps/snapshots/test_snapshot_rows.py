@@ -17,8 +17,8 @@ from perennial.ports import Ports
 from perennial.records import Snapshot, SnapshotManifest
 from perennial.steps import training_set
 from perennial.steps.snapshots.snapshot_rows import SnapshotRows
-from tests.large_parts import COLUMNS, CountingStore, stored
-from tests.records import a_run, a_snapshot
+from tests.support.large_parts import COLUMNS, CountingStore, stored
+from tests.support.records import a_run, a_snapshot
 
 DATASET = Dataset(
     name="d",

@@ -298,7 +298,7 @@ class Client:
         if event_time not in rows or getattr(rows[event_time].dtype, "kind", "") != "M":
             raise DataError(f"the rows have no column {event_time!r} of datetimes; make one with pandas.to_datetime")
         first, last = rows[event_time].min(), rows[event_time].max()
-        span = {} if rows.empty else {"since": _naive(first), "until": _naive(last)}
+        span = {} if rows.empty else {"since": _moment(first), "until": _moment(last)}
         made = []
         for name, columns in named.items():
             view = lookups.stored_view(self._ports.definitions, name)
@@ -342,9 +342,6 @@ class Client:
             return connection.execute(f"SELECT {chosen} FROM {identifier(name)}").df()
 
 
-def _naive(at: Any) -> datetime:
-    """Return a pandas moment as the system keeps times."""
-    moment: datetime = (at.tz_convert("UTC").tz_localize(None) if at.tzinfo is not None else at).to_pydatetime(
-        warn=False
-    )
-    return moment
+def _moment(at: pd.Timestamp) -> datetime:
+    """Return a pandas moment as event times are in the data."""
+    return naive_utc(at.to_pydatetime(warn=False))

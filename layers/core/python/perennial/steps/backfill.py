@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
-from perennial.records import Run, Trigger
-from perennial.steps.recording import recorded
+from perennial.records import Trigger
+from perennial.steps.recording import begun, recorded
 
 PART = "ingest#"
 """How the steps of a backfill begin that ingested one file each."""
@@ -43,19 +43,7 @@ def run(request: Request, ports: Ports) -> Begun:
     NotFoundError
         There is no such dataset.
     """
-    known = ports.definitions.datasets.get(request.dataset)
-    ports.catalog.start_run(
-        Run(
-            run_id=request.run_id,
-            kind="backfill",
-            subject=request.dataset,
-            status="running",
-            trigger=request.trigger,
-            started_at=ports.clock.now(),
-            definition_hash=known.fingerprint if known else "",
-            code_version=ports.code_version,
-        )
-    )
+    begun(ports, "backfill", request.run_id, request.dataset, request.trigger)
     with recorded(ports, request.run_id, "backfill"):
         ports.definitions.dataset(request.dataset)
     return Begun(run_id=request.run_id, dataset=request.dataset)

@@ -22,11 +22,11 @@ from perennial.data.live_rows.erasure import canonical, subject_hash
 from perennial.definitions import Dataset
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Ports
-from perennial.records import Erasure, Run, Trigger
+from perennial.records import Erasure, Trigger
 from perennial.sql import sql_type
 from perennial.steps.forgetting.forget_rows import Search
 from perennial.steps.ingest import attempts
-from perennial.steps.recording import recorded
+from perennial.steps.recording import begun, recorded
 from perennial.steps.sizes import bytes_behind_views
 from perennial.steps.snapshots.snapshot_writer import purge
 
@@ -83,19 +83,7 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> F
     TransientError
         Uploads of the dataset were published at every moment.
     """
-    known = ports.definitions.datasets.get(request.dataset)
-    ports.catalog.start_run(
-        Run(
-            run_id=request.run_id,
-            kind="forget",
-            subject=request.dataset,
-            status="running",
-            trigger=request.trigger,
-            started_at=ports.clock.now(),
-            definition_hash=known.fingerprint if known else "",
-            code_version=ports.code_version,
-        )
-    )
+    begun(ports, "forget", request.run_id, request.dataset, request.trigger)
     with recorded(ports, request.run_id, "forget") as output, tempfile.TemporaryDirectory() as folder:
         dataset = ports.definitions.dataset(request.dataset)
         erasure = _Forgetting(request, dataset, ports, Path(folder), resources).erase()
@@ -153,7 +141,12 @@ class _Forgetting:
             uploads, revision = catalog.uploads(name)
             erasure = self._erasure(subject, texts)
             search = Search(self.ports, self.dataset, erasure, texts, self.folder, self.resources)
-            change = search.rewrite(uploads)
+            try:
+                change = search.rewrite(uploads)
+            except NotFoundError:  # another run has forgotten rows meanwhile, and deleted the snapshots that held them
+                if catalog.uploads(name)[1] == revision:
+                    raise
+                continue
             erasure = erasure.model_copy(
                 update={
                     "rows": {"snapshots": change.rows, "quarantine": search.count_quarantined()},

@@ -16,9 +16,9 @@ from perennial.data.engine import DEFAULTS, Resources
 from perennial.errors import ConflictError, DataError, NotFoundError, TransientError
 from perennial.live_uploads import LiveUpload
 from perennial.ports import Ports
-from perennial.records import Run, Snapshot, Trigger
+from perennial.records import Snapshot, Trigger
 from perennial.steps.backfill import recorded_part
-from perennial.steps.recording import recorded
+from perennial.steps.recording import begun, recorded
 from perennial.steps.sizes import bytes_behind_views
 from perennial.steps.snapshots.snapshot_files import read_manifest, read_manifests
 from perennial.steps.snapshots.snapshot_writer import Origin
@@ -68,16 +68,18 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> I
         Other uploads of the dataset were published at every moment.
     """
     name = request.key.partition("/")[0]
-    began = _start(request, name, ports).started_at
+    source = f"s3://{request.bucket}/{request.key}"
+    trigger = Trigger(kind="run", source=request.part_of) if request.part_of else Trigger(kind="upload", source=source)
+    inputs = {"source": source, "version": request.version_id, "size": request.size}
+    began = begun(ports, "ingest", request.run_id, name, trigger, inputs).started_at
     with ExitStack() as stack:
         part = (
             stack.enter_context(recorded_part(ports, request.part_of, request.run_id, request.key))
-            if (request.part_of)
+            if request.part_of
             else {}
         )
         output = stack.enter_context(recorded(ports, request.run_id, "ingest"))
         if request.bucket != ports.raw.bucket:
-            source = f"s3://{request.bucket}/{request.key}"
             raise DataError(f"{source}: uploads are read from bucket {ports.raw.bucket} only; upload the file there")
         dataset = ports.definitions.dataset(name)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -96,26 +98,6 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> I
         output.update(ingested.model_dump(mode="json"))
         part.update(ingested.model_dump(mode="json"))
     return ingested
-
-
-def _start(request: Request, name: str, ports: Ports) -> Run:
-    source = f"s3://{request.bucket}/{request.key}"
-    dataset = ports.definitions.datasets.get(name)
-    return ports.catalog.start_run(
-        Run(
-            run_id=request.run_id,
-            kind="ingest",
-            subject=name,
-            status="running",
-            trigger=Trigger(kind="run", source=request.part_of)
-            if request.part_of
-            else Trigger(kind="upload", source=source),
-            started_at=ports.clock.now(),
-            definition_hash=dataset.fingerprint if dataset else "",
-            code_version=ports.code_version,
-            inputs={"source": source, "version": request.version_id, "size": request.size},
-        )
-    )
 
 
 @dataclass

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from perennial.errors import PerennialError
 from perennial.ports import Ports
-from perennial.records import StepRecord
+from perennial.records import Run, StepRecord, Trigger
+
+
+def begun(
+    ports: Ports,
+    kind: Literal["ingest", "backfill", "forget"],
+    run_id: str,
+    dataset: str,
+    trigger: Trigger,
+    inputs: Mapping[str, Any] | None = None,
+) -> Run:
+    """Record the run of a state machine about a dataset, unless it is there already; return the recorded one.
+
+    The dataset need not be defined: a run about one that is not fails, and is to be found.
+    """
+    known = ports.definitions.datasets.get(dataset)
+    return ports.catalog.start_run(
+        Run(
+            run_id=run_id,
+            kind=kind,
+            subject=dataset,
+            status="running",
+            trigger=trigger,
+            started_at=ports.clock.now(),
+            definition_hash=known.fingerprint if known else "",
+            code_version=ports.code_version,
+            inputs=dict(inputs or {}),
+        )
+    )
 
 
 @contextmanager

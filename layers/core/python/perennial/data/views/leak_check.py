@@ -13,7 +13,7 @@ from perennial.definitions import FeatureView
 from perennial.errors import DefinitionError
 from perennial.sql import identifier, literal
 
-CUTS = (0.25, 0.5, 0.75)
+CUTS = (0.25, 0.6, 0.99)
 """Where, along the rows of a part, the moments lie at which it is looked at."""
 _FLOATS = ("DOUBLE", "FLOAT")
 
@@ -85,14 +85,17 @@ def check_window(
 
 
 def _cuts(view: FeatureView, part: Path, folder: Path) -> list[datetime]:
-    """Return some of a part's feature times, in order: those at given shares of its rows."""
+    """Return some of a part's feature times, in order: at given shares of its rows, and the first of a rare entity."""
     time = identifier(str(view.feature_time))
+    entity = ", ".join(map(identifier, view.entity))
     shares = ", ".join(map(str, CUTS))
+    rows = f"read_parquet({literal(str(part))})"
     with connect(folder, reads=[part]) as engine:
-        row = engine.execute(
-            f"SELECT quantile_disc({time}, [{shares}]) FROM read_parquet({literal(str(part))})"
+        shared = engine.execute(f"SELECT quantile_disc({time}, [{shares}]) FROM {rows}").fetchone()
+        rare = engine.execute(
+            f"SELECT min({time}) FROM {rows} GROUP BY {entity} HAVING count(*) > 1 ORDER BY count(*), {entity} LIMIT 1"
         ).fetchone()
-    return sorted(set(row[0])) if row and row[0] else []
+    return sorted({*((shared and shared[0]) or []), *(rare or [])})
 
 
 def _first_difference(view: FeatureView, part: Path, again: Path, folder: Path, at: str) -> tuple[str, datetime] | None:

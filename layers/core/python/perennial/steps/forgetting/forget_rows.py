@@ -18,6 +18,7 @@ from perennial.data.live_rows.rewrite import Rewritten, count_rows, rewrite_part
 from perennial.data.live_rows.supersession import comparable, key_ranges
 from perennial.data.parquet_chunks import Wanted
 from perennial.definitions import Dataset
+from perennial.errors import NotFoundError
 from perennial.live_uploads import LiveUpload
 from perennial.ports import Ports
 from perennial.records import Erasure, Part, Snapshot, SnapshotManifest
@@ -195,7 +196,7 @@ class Search:
         found: set[str] = set()
         waiting = iter(self._parts())
         while batch := list(itertools.islice(waiting, AT_ONCE)):
-            files = self._files(batch, self.erasure.columns)
+            batch, files = self._still_there(batch)
             with connect(self.folder, self.resources) as connection:
                 for part, path in zip(batch, files, strict=True):
                     condition = self._condition(connection, path)
@@ -204,6 +205,17 @@ class Search:
             for path in files:
                 path.unlink(missing_ok=True)
         return frozenset(found)
+
+    def _still_there(self, parts: list[Part]) -> tuple[list[Part], list[Path]]:
+        """Return those parts that no other run deletes meanwhile, with their files."""
+        while True:
+            try:
+                return parts, self._files(parts, self.erasure.columns)
+            except NotFoundError:
+                left = [part for part in parts if self.ports.artifacts.exists(part.key)]
+                if len(left) == len(parts):
+                    raise
+                parts = left
 
     def _parts(self) -> list[Part]:
         """Return all parts that the dataset has in the store; those of no manifest are known by their key alone."""
@@ -223,9 +235,15 @@ class Search:
         """Return every manifest of the dataset that is in the store, by its key."""
         store = self.ports.artifacts
         found = [key for key in store.keys(keys.snapshot_files(self.dataset.name)) if key.endswith(".json")]
-        return dict(
-            zip(found, several(lambda key: SnapshotManifest.model_validate_json(store.get(key)), found), strict=True)
-        )
+
+        def read(key: str) -> SnapshotManifest | None:
+            try:
+                return SnapshotManifest.model_validate_json(store.get(key))
+            except NotFoundError:  # another run that forgets rows has deleted it meanwhile
+                return None
+
+        manifests = zip(found, several(read, found), strict=True)
+        return {key: manifest for key, manifest in manifests if manifest is not None}
 
     def _condition(self, connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
         """Return the SQL condition, never null, of such rows of a part; None if it lacks a column."""

@@ -34,7 +34,7 @@ from perennial.steps.views.view_inputs import Buckets, ViewInputs
 BUCKET_ROWS = 5_000_000
 """Rows of its dataset beyond which a view's entities are spread over buckets."""
 CHECKED_CELLS = 2
-"""How many parts are tried for leaks."""
+"""How many parts, those with the most rows, are tried for leaks, beside the last one."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +159,13 @@ class ViewBuild:
         return parts
 
     def _check(self, files: Mapping[Cell, PartFile], tables: Mapping[Cell, Sequence[Table]], hits: Buckets) -> None:
-        """Try the view on the parts with the most rows, and its window on the last one that others come before."""
+        """Try the view on the parts with the most rows and the last one, its window on the last behind others."""
         view, memory = self.inputs.view, self._memory(1)
         folder = self.folder / "check"
         folder.mkdir(exist_ok=True)
         fullest = sorted((cell for cell in files if files[cell].rows), key=lambda cell: -files[cell].rows)
-        for cell in fullest[:CHECKED_CELLS]:
+        last = [cell for cell in files if files[cell].rows][-1:]
+        for cell in dict.fromkeys([*fullest[:CHECKED_CELLS], *last]):
             check_leaks(view, tables[cell], cell, self._place(cell), folder, memory=memory)
         months = self.inputs.months()
         later = [cell for cell in files if files[cell].rows and months[0] < earliest_month(view, cell.period)]

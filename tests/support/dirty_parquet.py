@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.dirty_files import said
+from tests.support.dirty_files import said
 
 _GOOD = {"at": "TIMESTAMP '2019-01-01' + INTERVAL (i) HOUR", "zone": "i::INTEGER", "miles": "2.5::FLOAT", "note": "'x'"}
 ROWS = 4

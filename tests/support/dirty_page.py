@@ -1,4 +1,4 @@
-"""The tables of docs/dirty-data.md, from the lists that the tests run; ``python -m tests.dirty_page`` writes them."""
+"""The tables of docs/dirty-data.md, from the lists that the tests run; `python -m tests.support.dirty_page` writes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.dirty_files import BYTES, CSV, JSON_LINES, Dirty
-from tests.dirty_parquet import PARQUET, Odd
-from tests.dirty_values import SAID, VALUES, Rule
+from tests.support.dirty_files import BYTES, CSV, JSON_LINES, Dirty
+from tests.support.dirty_parquet import PARQUET, Odd
+from tests.support.dirty_values import SAID, VALUES, Rule
 
-PAGE = Path(__file__).parents[1] / "docs" / "dirty-data.md"
+PAGE = Path(__file__).parents[2] / "docs" / "dirty-data.md"
 _TABLE = r"(<!-- table: {name} -->\n).*?(<!-- end -->)"
 
 

@@ -10,7 +10,7 @@ from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model
 from perennial.definitions.files import Definitions
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
-from tests.interruptions import each_death
+from tests.support.interruptions import each_death
 
 RIDES = Dataset(
     name="rides",
@@ -68,7 +68,7 @@ def state(ports: Ports) -> dict[str, Any]:
 
 
 def survives_kills(prepare: Callable[[], Ports], step: Callable[[Ports], Any], *, before: bool = True) -> int:
-    """Kill a step at each of its calls, repeat it, compare with a clean run; return how often it was killed."""
+    """Kill a step at each of its calls, repeat it, compare with a clean run; return how many states that left."""
     clean = prepare()
     expected = step(clean)
     deaths = 0

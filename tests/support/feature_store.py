@@ -15,7 +15,7 @@ from perennial.definitions.files import Definitions
 from perennial.fakes import fake_ports
 from perennial.ports import OnlineRow, Ports
 from perennial.records import Part, SnapshotManifest, ViewManifest, ViewPart
-from tests.records import AT, a_snapshot, a_view
+from tests.support.records import AT, a_snapshot, a_view
 
 TRIPS = Dataset.model_validate(
     {

@@ -14,7 +14,7 @@ from perennial import keys
 from perennial.definitions import Column
 from perennial.manifest import Histogram, Manifest, RequestView, StoredView
 from perennial.ports import Ports
-from tests.records import AT, a_version
+from tests.support.records import AT, a_version
 
 MODEL = "taxi_fare"
 SQL = """SELECT

@@ -9,6 +9,9 @@ from typing import Any
 
 from perennial.ports import Ports
 
+STATEFUL = ("catalog", "raw", "artifacts", "online", "metrics")
+"""The ports that remember something."""
+
 
 class Killed(BaseException):
     """No step may catch this: the process is gone."""
@@ -50,19 +53,23 @@ class _Mortal:
 
 def mortal(ports: Ports, fuse: Fuse) -> Ports:
     """Return ports on the same state that die, all together, at the fuse's call."""
-    names = ("catalog", "raw", "artifacts", "online", "metrics")
-    fields: dict[str, Any] = {name: _Mortal(getattr(ports, name), fuse) for name in names}
+    fields: dict[str, Any] = {name: _Mortal(getattr(ports, name), fuse) for name in STATEFUL}
     return replace(ports, **fields)
+
+
+def held(ports: Ports) -> dict[str, dict[str, Any]]:
+    """Return a copy of all that fakes hold, by port."""
+    return {
+        name: {key: copy.deepcopy(value) for key, value in vars(getattr(ports, name)).items() if key != "_lock"}
+        for name in STATEFUL
+    }
 
 
 def copied(ports: Ports) -> Ports:
     """Return fakes that hold what others hold, and share nothing with them that can change."""
-    fields: dict[str, Any] = {}
-    for name in ("catalog", "raw", "artifacts", "online", "metrics"):
-        port = getattr(ports, name)
-        fields[name] = fake = type(port)()
-        state = {key: copy.deepcopy(value) for key, value in vars(port).items() if key != "_lock"}
-        vars(fake).update(state)
+    fields: dict[str, Any] = {name: type(getattr(ports, name))() for name in STATEFUL}
+    for name, state in held(ports).items():
+        vars(fields[name]).update(state)
     return replace(ports, **fields)
 
 
@@ -77,9 +84,11 @@ def each_death(
     Yields
     ------
     (Ports, str)
-        What the dead process left, once for each death, and where it died.
+        What the dead process left, and where it died. What an earlier death left already, such as one behind a call
+        that only read, is left out: whoever repeats the step finds nothing else.
     """
     prepared = prepare()
+    left: list[dict[str, dict[str, Any]]] = []
     count = Fuse(10**6)
     step(mortal(copied(prepared), count))
     for calls in range(count.made):
@@ -88,6 +97,10 @@ def each_death(
             try:
                 step(mortal(ports, Fuse(calls, after)))
             except Killed:
+                state = held(ports)
+                if state in left:
+                    continue
+                left.append(state)
                 yield ports, f"killed {'behind' if after else 'before'} call {calls + 1}"
             else:
                 raise AssertionError(f"call {calls + 1} did not kill the step")

@@ -20,7 +20,7 @@ from perennial.ports import Ports
 from perennial.records import TrainingSet, Trigger, Verdict
 from perennial.steps import admit, evaluate, train
 from perennial.steps.recording import recorded
-from tests.records import a_snapshot
+from tests.support.records import a_snapshot
 
 FEATURES = ("trip__distance", "trip__zone", "zones__mean_price")
 BEGIN = datetime(2019, 1, 1)
