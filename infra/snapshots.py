@@ -102,8 +102,8 @@ def _find(ports: Ports, dataset: str, snapshot_id: str) -> LiveUpload:
         if snapshot_id and any(one.snapshot_id.startswith(snapshot_id) for one in (upload.snapshot, upload.original))
     ]
     if len(named) != 1:
-        what = "no live snapshot" if not named else f"{len(named)} live snapshots"
-        raise NotFoundError(f"{what} of {dataset!r} begin with {snapshot_id!r}; see `perennial snapshots {dataset}`")
+        what = "no live snapshot" if not named else f"more than one live snapshot ({len(named)})"
+        raise NotFoundError(f"{what} of {dataset!r} begins with {snapshot_id!r}; see `perennial snapshots {dataset}`")
     return named[0]
 
 
@@ -117,7 +117,8 @@ def _report(store: ObjectStore, dataset: str, upload: LiveUpload, suffix: str) -
 
 
 def _period(first: Any, last: Any) -> str:
-    return f"{first:%Y-%m-%d} – {last:%Y-%m-%d}" if first and last else ""
+    # Not by strftime, which writes the year 1 with one digit.
+    return f"{first.date().isoformat()} – {last.date().isoformat()}" if first and last else ""
 
 
 def _profile(profile: Mapping[str, Any], upload: LiveUpload) -> Table:

@@ -215,7 +215,10 @@ class LocalCloud:
         ours = self._endpoint() is not None or (mark.exists() and mark.read_text() == _MARK)
         if not ours and any(self._state.iterdir()):
             raise CloudError(f"{self.state} holds other files: name another directory for the local cloud")
-        shutil.rmtree(self._state, ignore_errors=True)
+        # What is being killed may still write: files left without the mark would be taken for somebody else's.
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._state.exists() and time.monotonic() < deadline:
+            shutil.rmtree(self._state, ignore_errors=True)
 
 
 def _process(pid: int) -> tuple[str, str]:

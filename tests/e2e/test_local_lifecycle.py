@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import docker
-from infra.local.cloud import CloudError, Endpoint, LocalCloud
+from infra.local.cloud import _MARK, CloudError, Endpoint, LocalCloud
 from tests.e2e.executions import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -125,6 +126,23 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(CloudError, match="holds other files"):
         LocalCloud(tmp_path).start()
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_what_a_job_writes_while_it_is_killed_is_removed_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, remove = tmp_path / "state", shutil.rmtree
+    state.mkdir()
+    (state / ".gitignore").write_text(_MARK)
+
+    def remove_under_a_writer(path: Path, **options: bool) -> None:
+        monkeypatch.undo()
+        remove(path, **options)
+        (path / "tmp").mkdir(parents=True)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_under_a_writer)
+    LocalCloud(state).stop()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cloud_that_does_not_start_says_why_and_leaves_nothing(

@@ -46,6 +46,14 @@ def test_links_lead_to_files_that_are_there(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:tests|infra|layers|functions|perennial)/[\w/.-]+\.(?:py|toml|sql))`", page.read_text())
+    roots = (ROOT, ROOT / "layers" / "core" / "python")
+
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
 def test_a_file_that_is_shown_is_the_file_that_is_named() -> None:
     page = ROOT / "docs" / "your-own-data.md"
     shown = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page.read_text(), re.DOTALL)

@@ -239,8 +239,8 @@ def test_a_stored_view_whose_values_are_a_matter_of_chance_is_refused(sql: str, 
 
 def test_a_stored_view_that_says_what_order_it_means_passes() -> None:
     sql = (
-        "SELECT zone, began AS known_at, arg_max(miles, flag ORDER BY miles) AS a, len(list(miles ORDER BY miles)) AS l, "
-        "age(began, TIMESTAMP '2019-01-01') AS d FROM rides GROUP BY ALL"
+        "SELECT zone, began AS known_at, arg_max(miles, flag ORDER BY miles) AS a, "
+        "len(list(miles ORDER BY miles)) AS l, age(began, TIMESTAMP '2019-01-01') AS d FROM rides GROUP BY ALL"
     )
     check_definitions(definitions(stored(sql)))
 

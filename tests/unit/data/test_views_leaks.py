@@ -29,6 +29,8 @@ LEAKY = {
     "a mean over everything": "SELECT zone, began AS known_at, avg(miles) OVER (PARTITION BY zone) AS s FROM rides",
     "a join without a time": "SELECT r.zone, r.began AS known_at, max(p.price) AS s FROM rides r "
     "LEFT JOIN prices p ON p.zone = r.zone GROUP BY r.zone, r.began",
+    "the next row, but only in the last days": "SELECT zone, began AS known_at, CASE WHEN began >= '2019-03-28' THEN "
+    "lead(miles) OVER (PARTITION BY zone ORDER BY began) END AS s FROM rides",
     "a rank among all rows": "SELECT zone, began AS known_at, rank() OVER (ORDER BY miles DESC) AS s FROM rides",
 }
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from infra.snapshots import list_snapshots, report_page, show_snapshot
+from infra.cli import main
+from infra.deployment import Deployment
+from infra.snapshots import _period, list_snapshots, report_page, show_snapshot
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
@@ -86,3 +89,19 @@ def test_the_page_is_the_report_s(ports: Ports, tmp_path: Path) -> None:
 def test_a_snapshot_that_is_not_there_is_not_guessed(ports: Ports, name: str) -> None:
     with pytest.raises(NotFoundError, match="no live snapshot of 'rides' begin"):
         show_snapshot(ports, "rides", name)
+
+
+def test_a_page_that_cannot_be_written_is_told_in_a_sentence(
+    ports: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Deployment, "connect", lambda *found: SimpleNamespace(ports=ports))
+    snapshot = list_snapshots(ports, "rides")[0][0]["snapshot_id"]
+    page = tmp_path / "nowhere" / "page.html"
+    with pytest.raises(SystemExit) as end:
+        main(["snapshots", "rides", snapshot, "--report", str(page)])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == f"perennial: {page}: cannot be written: No such file or directory\n"
+
+
+def test_a_period_that_begins_in_the_year_1_has_four_digits() -> None:
+    assert _period(datetime(1, 1, 1, tzinfo=UTC), datetime(2019, 2, 3, tzinfo=UTC)) == "0001-01-01 – 2019-02-03"

@@ -177,10 +177,8 @@ def test_snapshots_that_are_deleted_after_the_catalog_was_read_are_read_again_as
                 key = keys.forget_request("forget-1")
                 ports.artifacts.put(key, b'{"values": {"miles": "1.5"}}')
                 by = Trigger(kind="person", source="eve")
-                forget.run(
-                    forget.Request(run_id="forget-1", dataset="rides", request_key=key, trigger=by), ports
-                )
+                forget.run(forget.Request(run_id="forget-1", dataset="rides", request_key=key, trigger=by), ports)
             return found
 
-    made = run(replace(ports, catalog=Late()))  # type: ignore[arg-type]
+    made = run(replace(ports, catalog=Late()))
     assert made.rows_train + made.rows_holdout == 19

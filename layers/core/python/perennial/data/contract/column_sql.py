@@ -65,8 +65,18 @@ def table_columns(dataset: Dataset) -> str:
     return ", ".join(f"{identifier(name)} {sql_type(column)}" for name, column in dataset.columns.items())
 
 
-def typed(column: Column, text: str) -> str:
-    """Return the SQL that turns text into a value of the column, or into null where it is no such value."""
+def typed(column: Column, text: str, ready: str | None = None) -> str:
+    """Return the SQL that turns text into a value of the column, or into null where it is no such value.
+
+    Parameters
+    ----------
+    column : Column
+        Its contract.
+    text : str
+        SQL of the text.
+    ready : str or None
+        SQL of the text's `_bare_cast`, where it is at hand.
+    """
     if column.type == "integer":
         # What prints as it was written needs no look at its form; a cast alone rounds 1.5 and takes 0x1F and 1_000.
         cast, double = f"TRY_CAST({text} AS BIGINT)", f"TRY_CAST({text} AS DOUBLE)"
@@ -79,13 +89,24 @@ def typed(column: Column, text: str) -> str:
         return f"CASE WHEN NOT contains({text}, '_') AND NOT contains({text}, '+-') THEN TRY_CAST({text} AS DOUBLE) END"
     if column.type == "decimal":
         fine = f"regexp_matches({text}, {literal(_too_fine(column))})"
-        cast = f"TRY_CAST({text} AS {sql_type(column)})"
-        return f"CASE WHEN regexp_full_match({text}, {literal(_PLAIN)}) AND NOT {fine} THEN {cast} END"
+        cast = f"TRY_CAST({text} AS {sql_type(column)})" if ready is None else ready
+        # What prints as it was written, but for zeros behind it, needs no look at its form.
+        return (
+            f"CASE WHEN starts_with(CAST({cast} AS VARCHAR), {text}) THEN {cast} "
+            f"WHEN regexp_full_match({text}, {literal(_PLAIN)}) AND NOT {fine} THEN {cast} END"
+        )
     if column.type == "boolean":
         return f"TRY_CAST({text} AS BOOLEAN)"
     if column.type in _TEXTS:
         return text
-    return moment_sql.moment(column, text)
+    return moment_sql.moment(column, text, ready)
+
+
+def _bare_cast(column: Column, text: str) -> str | None:
+    """Return the SQL of a cast that `typed` needs more than once, if it does."""
+    if column.type == "decimal":
+        return f"TRY_CAST({text} AS {sql_type(column)})"
+    return moment_sql.bare_cast(column, text)
 
 
 def whole(double: str) -> str:
@@ -123,10 +144,10 @@ def typing(dataset: Dataset, select: str, coded: Collection[int], doubles: Colle
             inner.append(f"{text} AS {value}")
         elif column.zone is not None:
             inner.append(f"{moment_sql.resolved(column, text)} AS {value}")
-        elif (cast := moment_sql.bare_cast(column, text)) is not None:
+        elif (cast := _bare_cast(column, text)) is not None:
             ready = identifier(f"\x01cast{position}")
             casts.append(f"{cast} AS {ready}")
-            inner.append(f"{moment_sql.moment(column, text, ready)} AS {value}")
+            inner.append(f"{typed(column, text, ready)} AS {value}")
         else:
             inner.append(f"{typed(column, text)} AS {value}")
         zoned = position in coded and column.zone is not None

@@ -44,7 +44,12 @@ def moment(column: Column, text: str, ready: str | None = None) -> str:
         kind = "DATE" if column.type == "date" else "TIMESTAMP"
         return f"CAST(try_strptime({text}, {literal(column.format)}) AS {kind})"
     if column.type == "date":
-        return f"CASE WHEN regexp_full_match({text}, {literal(_DAY)}) THEN TRY_CAST({text} AS DATE) END"
+        day = f"TRY_CAST({text} AS DATE)" if ready is None else ready
+        # What prints as it was written needs no look at its form.
+        return (
+            f"CASE WHEN length({text}) = 10 AND CAST({day} AS VARCHAR) = {text} THEN {day} "
+            f"WHEN regexp_full_match({text}, {literal(_DAY)}) THEN {day} END"
+        )
     if column.type == "timestamptz":
         return _with_offset(text)
     # Bare casts take "epoch" and "infinity" for times and drop an offset, so the form is checked first;
@@ -58,8 +63,8 @@ def moment(column: Column, text: str, ready: str | None = None) -> str:
 
 def bare_cast(column: Column, text: str) -> str | None:
     """Return the SQL of a cast that `moment` needs more than once, if it does."""
-    if column.type == "timestamp" and column.format is None:
-        return f"TRY_CAST({text} AS TIMESTAMP)"
+    if column.type in ("timestamp", "date") and column.format is None:
+        return f"TRY_CAST({text} AS {column.type.upper()})"
     return None
 
 

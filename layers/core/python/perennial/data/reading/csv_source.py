@@ -20,6 +20,9 @@ from perennial.definitions import Dataset
 from perennial.errors import DataError
 from perennial.sql import identifier, literal
 
+_HEADER = 1 << 16
+"""Bytes to take at a time until the header's end is there."""
+
 
 @contextmanager
 def open_csv(source: Path, dataset: Dataset, folder: Path, *, name: str, block: int = BLOCK) -> Iterator[CsvSource]:
@@ -182,7 +185,8 @@ class CsvSource:
         """Return the file's column names in their order, and the bytes behind the header that were read with it."""
         text = b""
         while not (b"\n" in text or b"\r" in text[:-1]) and len(text) < MAX_RECORD:
-            more = self._stream.read(self._block)
+            # A little at a time, as what stands behind the header makes the first block larger.
+            more = self._stream.read(min(self._block, _HEADER))
             if not more:
                 break
             text += more

@@ -132,8 +132,9 @@ def write_part(
 
     Of the view's own dataset it sees the rows of its bucket from the period's start less the window up to the
     period's end, of other tables all rows up to the period's end. Rows without an entity or a feature time (in the
-    years 1 to 9999) belong to nobody and are left out; the rest are ordered by all their columns. The SQL runs on one thread: sums of doubles
-    depend on the order in which threads add them up. So the same files always make the same bytes.
+    years 1 to 9999) belong to nobody and are left out; the rest are ordered by all their columns. The SQL runs on one
+    thread: sums of doubles depend on the order in which threads add them up. So the same files always make the same
+    bytes.
 
     Parameters
     ----------

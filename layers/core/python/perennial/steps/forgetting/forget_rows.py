@@ -129,7 +129,7 @@ class Search:
         # Manifests first: who finds one shall find its parts.
         for manifests in (True, False):
             gone = [key for key in listed if key not in current and key.endswith(".json") == manifests]
-            several(lambda key: [store.delete(key, version) for version in versions[key]], gone)
+            several(lambda pair: store.delete(*pair), [(key, version) for key in gone for version in versions[key]])
 
     def _current_tables(self) -> set[str]:
         """Compute the views anew, without such rows, offline and online; return the keys of what they consist of now.
