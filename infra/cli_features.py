@@ -8,13 +8,13 @@ import typer
 
 from infra.deployment import Deployment
 from infra.display import Display
-from infra.options import DEFINITIONS, Folder, Json, Name, Stage
+from infra.options import Json, Name, OtherFolder, Stage
 
 features = typer.Typer(help="Show feature views and their values.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @features.command("list")
-def list_(definitions: Folder = DEFINITIONS, stage: Stage = "local", name: Name = None, json: Json = False) -> None:
+def list_(definitions: OtherFolder = None, stage: Stage = "local", name: Name = None, json: Json = False) -> None:
     """Show the feature views, and how many rows the tables of stored ones have."""
     from infra.features import list_views
 
@@ -28,7 +28,7 @@ def get(
     keys: Annotated[list[str], typer.Argument(metavar="KEY…", help="Such as 42, or zone=42,hour=7.")],
     at: Annotated[str | None, typer.Option(help="As known at this moment (ISO 8601), instead of online now.")] = None,
     columns: Annotated[str | None, typer.Option(help="Only these columns, separated by commas.")] = None,
-    definitions: Folder = DEFINITIONS,
+    definitions: OtherFolder = None,
     stage: Stage = "local",
     name: Name = None,
     json: Json = False,

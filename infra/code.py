@@ -7,10 +7,12 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import cast
 
 from aws_cdk import IgnoreMode, Stack
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra import layer
@@ -56,7 +58,11 @@ class Code(Construct):
             ignore_mode=IgnoreMode.GIT,
             display_name="core layer",
         )
-        self._ours = [self._layer("Core", core), self._definitions(definitions)]
+        defined = self._definitions(definitions)
+        # Where the CLI and the client read what is deployed.
+        zipped = cast(s3_assets.Asset, defined.node.find_child("Code"))
+        self.definitions_location = zipped.s3_object_url
+        self._ours = [self._layer("Core", core), defined]
         self._packages = {name: self._third_party(name) for name in layer.LAYERS} if third_party else {}
         self._folder = definitions
 

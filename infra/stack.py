@@ -42,7 +42,7 @@ ACCESS: dict[str, Access] = {
         uploads="read",
         reads=("snapshots/*", "reports/ingest/*"),
         writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
-        deletes=("snapshots/*",),  # what was forgotten while it was ingested
+        deletes=("snapshots/*", "quarantine/*", "reports/ingest/*"),  # what was forgotten while it was ingested
         catalog="write",
     ),
     "backfill": Access(catalog="write"),
@@ -187,7 +187,7 @@ class Perennial(Stack):
         for kind, machine in machines.items():
             machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)
         self._grant_machines(stage, functions, batch, machines)
-        self._output(settings, serving, {verb: machine.machine for verb, machine in machines.items()})
+        self._output(settings, code, serving, {verb: machine.machine for verb, machine in machines.items()})
 
     def _dead_letters(self) -> sqs.IQueue:
         """Return the queue of what could not be delivered, which every rule of this account may send to."""
@@ -285,10 +285,11 @@ class Perennial(Stack):
     def _arn(self, service: str, resource: str) -> str:
         return f"arn:{Aws.PARTITION}:{service}:{Aws.REGION}:{Aws.ACCOUNT_ID}:{resource}"
 
-    def _output(self, settings: Settings, serving: Serving, machines: dict[str, Any]) -> None:
+    def _output(self, settings: Settings, code: Code, serving: Serving, machines: dict[str, Any]) -> None:
         outputs = {
             "Deployment": settings.deployment,
             "CodeVersion": settings.code_version,
+            "Definitions": code.definitions_location,
             "RawBucket": settings.raw_bucket,
             "ArtifactsBucket": settings.artifacts_bucket,
             "CatalogTable": settings.catalog_table,

@@ -131,7 +131,6 @@ def test_the_client_and_the_command_line_tell_the_features_that_were_known_at_a_
     last = "frame.assign(at=frame['pickup_datetime'].astype(str)).iloc[-1].to_json()"
     told = f"print(len(trips), len(frame), len(learnt), sep='\\n')\nprint({last})\n"
     (shell.folder / "notebook.py").write_text(snippet + told)
-    (shell.folder / "layers").symlink_to(ROOT / "layers")  # the page speaks of the repository's folder
     command = [sys.executable, "notebook.py"]
     done = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -31,6 +31,7 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
             time.sleep(1)
         answers = shell.json(*commands[-1])
         [run] = shell.json("runs", "--kind", "train")
+        views = {view["view"]: view["rows"] for view in shell.json("features", "list")}
         down = shell.json("down")
     finally:
         LocalCloud(tmp_path / ".perennial").stop()
@@ -40,5 +41,8 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
     assert [answer["version"] for answer in answers] == [1, 1]
     assert abs(answers[0]["value"] - (72.5 * 16 + 60)) < 100
     assert abs(answers[1]["value"] - 40 * 11) < 100
+    # The views of what was deployed, which is not the folder that `up` takes by default.
+    assert set(views) == {"district_rents", "flat"}
+    assert views["district_rents"] > 0
     assert down == {"stopped": True}
     assert not (tmp_path / ".perennial").exists()

@@ -239,6 +239,7 @@ def test_the_outputs_are_all_that_is_needed_to_operate_a_deployment(stack: Synth
         "BackfillMachineArn",
         "CatalogTable",
         "CodeVersion",
+        "Definitions",
         "Deployment",
         "DeployMachineArn",
         "ForgetMachineArn",
@@ -248,6 +249,19 @@ def test_the_outputs_are_all_that_is_needed_to_operate_a_deployment(stack: Synth
         "RawBucket",
         "TrainMachineArn",
     }
+
+
+def test_the_output_says_where_the_definitions_of_the_layer_are(stack: Synthesised) -> None:
+    url = stack.template["Outputs"]["Definitions"]["Value"]["Fn::Sub"]
+    layers = [layer["Content"] for layer in stack.properties("AWS::Lambda::LayerVersion").values()]
+    published = {
+        f"s3://{content['S3Bucket']['Fn::Sub']}/{content['S3Key']}"
+        for content in layers
+        if "Fn::Sub" in content["S3Bucket"]
+    }
+    assert url in published
+    (id,) = [id for id, found in stack.assets()["files"].items() if found["displayName"] == "definitions layer"]
+    assert id in url
 
 
 def test_no_path_of_this_machine_is_in_the_template(dev: Synthesised) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -29,14 +30,14 @@ class SystemClock:
 class LazyDefinitions(Definitions):
     """Definitions that are read when one is first asked for: ``predict`` lives without them."""
 
-    def __init__(self, settings: Settings) -> None:
-        object.__setattr__(self, "_settings", settings)
+    def __init__(self, load: Callable[[], Definitions]) -> None:
+        object.__setattr__(self, "_load", load)
 
     def __getattr__(self, name: str) -> Any:
         # Called for what is not there yet, so once for each of the three tables at most.
         if name not in ("datasets", "views", "models"):
             raise AttributeError(name)
-        loaded = load_definitions(find_definitions(self._settings.definitions))
+        loaded = self._load()
         self.__dict__.update(datasets=loaded.datasets, views=loaded.views, models=loaded.models)
         return self.__dict__[name]
 
@@ -80,7 +81,7 @@ def ports_for(settings: Settings, session: boto3.Session | None = None, **client
         online=DynamoOnlineStore(dynamodb, settings.online_table),
         metrics=CloudWatchMetricSink(cloudwatch),
         clock=SystemClock(),
-        definitions=LazyDefinitions(settings),
+        definitions=LazyDefinitions(lambda: load_definitions(find_definitions(settings.definitions))),
         deployment=settings.deployment,
         code_version=settings.code_version,
     )

@@ -36,8 +36,7 @@ def connect(stage: str = "local", name: str | None = None, definitions: Path | s
     name : str or None
         Name of the stack; ``perennial-<stage>`` by default.
     definitions : Path, str or None
-        Folder of the definitions that are deployed; by default ``layers/definitions`` of this folder, if there is
-        one, else the ``perennial_definitions`` folder on ``sys.path``.
+        Folder of definitions to read in place of those that are deployed.
 
     Raises
     ------
@@ -46,8 +45,7 @@ def connect(stage: str = "local", name: str | None = None, definitions: Path | s
     TransientError
         AWS cannot be reached or gives no access.
     """
-    here = Path("layers/definitions")
-    folder = Path(definitions) if definitions is not None else here if here.is_dir() else None
+    folder = None if definitions is None else Path(definitions)
     return Client(Deployment.connect(stage, name, definitions=folder).ports)
 
 

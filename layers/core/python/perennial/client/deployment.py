@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from perennial.aws.runtime import ports_for
+from perennial.aws.runtime import LazyDefinitions, ports_for
+from perennial.client.deployed_definitions import deployed_definitions
+from perennial.definitions.files import Definitions
 from perennial.errors import NotFoundError, TransientError
 from perennial.ports import Ports
 from perennial.settings import Settings
@@ -94,7 +96,7 @@ class Deployment:
     endpoint : Endpoint or None
         The local cloud that it stands in; None for AWS.
     definitions : Path or None
-        Folder of its definitions; None means the ``perennial_definitions`` folder on ``sys.path``.
+        Folder of definitions to read in place of those deployed; None means those.
     """
 
     name: str
@@ -154,8 +156,15 @@ class Deployment:
             definitions=self.definitions,
         )
         if self.endpoint is None:
-            return ports_for(settings, session(os.environ))
-        return ports_for(settings, self.endpoint.session(), endpoint_url=self.endpoint.url)
+            ports = ports_for(settings, session(os.environ))
+        else:
+            ports = ports_for(settings, self.endpoint.session(), endpoint_url=self.endpoint.url)
+        return ports if self.definitions else replace(ports, definitions=LazyDefinitions(self._deployed))
+
+    def _deployed(self) -> Definitions:
+        if "Definitions" not in self.outputs:
+            raise NotFoundError(f"the stack {self.name} does not say which definitions it runs; deploy it anew")
+        return deployed_definitions(self.client("s3"), self.outputs["Definitions"])
 
 
 def session(environment: Mapping[str, str]) -> boto3.Session:
