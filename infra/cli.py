@@ -15,7 +15,7 @@ from rich.markup import escape
 from infra.cli_data import data
 from infra.cli_features import features
 from infra.deployment import Deployment, stack_name
-from infra.display import Display, Markup, describe_run, mark, table
+from infra.display import Display, Markup, describe_run, mark, several, table
 from infra.local.cloud import CloudError, LocalCloud
 from infra.options import DEFINITIONS, RUN_SECONDS, Folder, Json, Name, Stage, Wait
 from perennial.errors import DefinitionError, PerennialError
@@ -92,7 +92,8 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
     display = Display(json)
     loaded = read_definitions(definitions)
     rows = [
-        ("dataset", d.name, f"{len(d.columns)} columns, {len(d.rules)} row rules") for d in loaded.datasets.values()
+        ("dataset", d.name, f"{several(len(d.columns), 'column')}, {several(len(d.rules), 'row rule')}")
+        for d in loaded.datasets.values()
     ]
     rows += [("view", v.name, f"{v.kind}, from {v.dataset}") for v in loaded.views.values()]
     for m in loaded.models.values():

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -114,18 +114,33 @@ def cell(value: object) -> str:
     return escape(str(value))
 
 
+def several(amount: int, one: str) -> str:
+    """Return a number with its noun: ``1 row``, ``2,000 rows``."""
+    return f"{amount:,} {one}" if amount == 1 else f"{amount:,} {one}s"
+
+
+def duration(length: timedelta) -> str:
+    """Return a length of time in the largest unit that says it in a whole number: ``90 days``, ``36 hours``."""
+    units = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
+    whole = ((length // unit, name) for unit, name in units if length and not length % unit)
+    amount, name = next(whole, (int(length.total_seconds()), "second"))
+    return several(amount, name)
+
+
 def describe_run(run: Run) -> str:
     """Return what a run came to, in one phrase."""
     if run.status == "refused" or run.error:
         return run.error or ""
     outputs = run.outputs
     if run.kind == "ingest" and "rows" in outputs:
-        return f"{outputs['rows']:,} rows, {outputs['rejected']:,} rejected"
+        return f"{several(outputs['rows'], 'row')}, {outputs['rejected']:,} rejected"
     if run.kind == "backfill" and "uploads" in outputs:
-        return f"{outputs['uploads']:,} files, {outputs['refused']:,} refused; {outputs['rows']:,} rows"
+        files, rows = several(outputs["uploads"], "file"), several(outputs["rows"], "row")
+        return f"{files}, {outputs['refused']:,} refused; {rows}"
     if run.kind == "forget" and "rows" in outputs:
         uploads, deleted = outputs["uploads"], "deleted" if outputs["uploads_deleted"] else "not deleted"
-        return f"{outputs['rows']['snapshots']:,} rows forgotten; {len(uploads):,} uploads held them, {deleted}"
+        rows = several(outputs["rows"]["snapshots"], "row")
+        return f"{rows} forgotten; held by {several(len(uploads), 'upload')}, {deleted}"
     if run.kind == "train" and "version" in outputs:
         return f"version {outputs['version']}" + ("" if outputs.get("passed") else ", refused by the gate")
     if run.kind == "deploy" and "version" in outputs:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from infra.display import table
+from infra.display import duration, table
 from infra.rows import text_value
 from perennial.client import lookups
 from perennial.definitions import FeatureView
@@ -108,7 +108,7 @@ def _described(ports: Ports, view: FeatureView) -> dict[str, Any]:
         "kind": view.kind,
         "dataset": view.dataset,
         "entity": ", ".join(view.entity) or None,
-        "ttl": None if view.ttl is None else str(view.ttl),
+        "ttl": None if view.ttl is None else duration(view.ttl),
         "version": None,
         "rows": None,
         "updated": None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from infra.display import Markup, table
+from infra.display import Markup, several, table
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.live_uploads import LiveUpload
@@ -103,8 +103,32 @@ def _find(ports: Ports, dataset: str, snapshot_id: str) -> LiveUpload:
     ]
     if len(named) != 1:
         what = "no live snapshot" if not named else f"more than one live snapshot ({len(named)})"
-        raise NotFoundError(f"{what} of {dataset!r} begins with {snapshot_id!r}; see `perennial snapshots {dataset}`")
+        heirs = [] if named else _successors(ports, dataset, live, snapshot_id)
+        see = " ".join([dataset, *(one[:_SHORT] for one in heirs[:1])])
+        left = f", what is left of it is in {' and '.join(one[:_SHORT] for one in heirs)}" if heirs else ""
+        raise NotFoundError(f"{what} of {dataset!r} begins with {snapshot_id!r}{left}; see `perennial snapshots {see}`")
     return named[0]
+
+
+def _successors(ports: Ports, dataset: str, live: Sequence[LiveUpload], snapshot_id: str) -> list[str]:
+    """Return the live snapshots that took the place of those whose id begins so."""
+    replaced = {old: new for erasure in ports.catalog.erasures(dataset) for old, new in erasure.snapshots.items()}
+    ids = set()
+    for upload in live:
+        for one in (upload.original, upload.snapshot):
+            ids.add(one.snapshot_id)
+            if one.rewritten_from:
+                replaced[one.rewritten_from] = one.snapshot_id
+    found = set()
+    for old, now in replaced.items():
+        passed = {old}
+        # What was replaced may have been replaced again.
+        while now not in ids and now in replaced and now not in passed:
+            passed.add(now)
+            now = replaced[now]  # noqa: PLW2901
+        if snapshot_id and old.startswith(snapshot_id) and now in ids:
+            found.add(now)
+    return sorted(found)
 
 
 def _report(store: ObjectStore, dataset: str, upload: LiveUpload, suffix: str) -> bytes:
@@ -130,7 +154,9 @@ def _profile(profile: Mapping[str, Any], upload: LiveUpload) -> Table:
         head = (column["name"], column["type"], column["nulls"], column["distinct"], column.get("min"))
         rows.append((*head, *middle, column.get("max"), column.get("mean"), common))
     columns = ["column", "type", "nulls", "distinct", "min", *quantiles, "max", "mean", "most frequent"]
-    return table(f"{upload.snapshot.snapshot_id}: {upload.original.rows:,} rows of {upload.rank()[1]}", columns, rows)
+    return table(
+        f"{upload.snapshot.snapshot_id}: {several(upload.original.rows, 'row')} of {upload.rank()[1]}", columns, rows
+    )
 
 
 def _changes(comparison: Mapping[str, Any]) -> Table:
@@ -144,4 +170,6 @@ def _changes(comparison: Mapping[str, Any]) -> Table:
         rows.append((column["name"], column["moved"], f"{before:.1%} → {now:.1%}", *shifts, values))
     before, now = comparison["rows"]
     columns = ["column", "moved", "nulls", "mean shift", "median shift", "psi", "new and vanished"]
-    return table(f"since {comparison['snapshot_id'][:_SHORT]}: {before:,} rows then, {now:,} now", columns, rows)
+    return table(
+        f"since {comparison['snapshot_id'][:_SHORT]}: {several(before, 'row')} then, {now:,} now", columns, rows
+    )

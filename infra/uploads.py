@@ -76,6 +76,8 @@ def _keys(dataset: str, paths: Sequence[Path]) -> dict[Path, str]:
         raise DataError(f"{dataset!r} cannot be a dataset's name; `perennial check` shows the datasets")
     names: dict[str, Path] = {}
     for path in paths:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; name its files, such as {path / '*'}")
         if not path.is_file():
             raise DataError(f"{path}: no such file")
         if len(f"{dataset}/{path.name}".encode()) > _LONGEST_KEY:

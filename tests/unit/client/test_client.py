@@ -175,3 +175,9 @@ def test_the_files_of_a_client_go_when_it_is_closed(notebook: Client) -> None:
     assert any(folder.iterdir())
     notebook.close()
     assert not folder.exists()
+
+
+def test_a_client_tells_what_it_knows(notebook: Client, ports: Ports) -> None:
+    told = repr(notebook)
+    for name in (*ports.definitions.datasets, *ports.definitions.views):
+        assert name in told

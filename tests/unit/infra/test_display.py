@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.display import Display, mark, table
+from infra.display import Display, describe_run, duration, mark, several, table
 from perennial.records import Run, StepRecord, Trigger
+from tests.support.records import a_run
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -40,3 +41,24 @@ def test_json_is_all_that_stands_on_standard_output(capsys: pytest.CaptureFixtur
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"a": 1}
     assert printed.err == "progress\n"
+
+
+@pytest.mark.parametrize(("amount", "said"), [(0, "0 rows"), (1, "1 row"), (2000, "2,000 rows")])
+def test_one_is_singular(amount: int, said: str) -> None:
+    assert several(amount, "row") == said
+    run = a_run("r", kind="ingest", status="succeeded", outputs={"rows": amount, "rejected": 1})
+    assert describe_run(run) == f"{said}, 1 rejected"
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (timedelta(days=90), "90 days"),
+        (timedelta(hours=36), "36 hours"),
+        (timedelta(hours=24), "1 day"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(seconds=5), "5 seconds"),
+    ],
+)
+def test_a_length_of_time_is_said_in_the_largest_unit_that_is_whole(length: timedelta, said: str) -> None:
+    assert duration(length) == said

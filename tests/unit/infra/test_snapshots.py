@@ -17,6 +17,7 @@ from infra.snapshots import _period, list_snapshots, report_page, show_snapshot
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
+from perennial.records import Erasure
 from perennial.steps import ingest
 from tests.support.world import new_ports, upload
 
@@ -105,3 +106,16 @@ def test_a_page_that_cannot_be_written_is_told_in_a_sentence(
 
 def test_a_period_that_begins_in_the_year_1_has_four_digits() -> None:
     assert _period(datetime(1, 1, 1, tzinfo=UTC), datetime(2019, 2, 3, tzinfo=UTC)) == "0001-01-01 – 2019-02-03"
+
+
+def test_a_snapshot_that_was_replaced_names_the_one_that_is_left_of_it(ports: Ports) -> None:
+    other = list_snapshots(ports, "rides")[0][1]["snapshot_id"]
+    replaced = {"0ld" * 4: "passed", "passed": other}
+    erasure = Erasure(
+        erasure_id="e", dataset="rides", columns=("zone",), types=("BIGINT",), subject_sha256="s", salt="s", rows={},
+        snapshots=replaced, uploads=(), uploads_deleted=False, by="eve", reason="", run_id="r",
+        at=datetime(2019, 5, 1, tzinfo=UTC),
+    )  # fmt: skip
+    ports.catalog.publish_erasure(erasure, {}, {}, ports.catalog.uploads("rides")[1])
+    with pytest.raises(NotFoundError, match=f"what is left of it is in {other[:12]}; .*rides {other[:12]}`"):
+        show_snapshot(ports, "rides", "0ld0ld")

@@ -125,3 +125,8 @@ def test_a_file_that_is_named_twice_is_sent_once(stack: Stack, tmp_path: Path) -
     [path] = files(tmp_path, "a.csv")
     assert send(stack, [path, path]) == {"a.csv": "succeeded"}
     assert stack.bucket.sent == ["rides/a.csv"]
+
+
+def test_a_folder_is_refused_with_the_hint_to_name_its_files(stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is a folder; name its files, such as .*/\*$"):
+        send(stack, [tmp_path])

@@ -332,3 +332,14 @@ def test_a_view_whose_table_was_deleted_is_computed_anew(ports: Ports, tmp_path:
     again, manifest = ViewTables(ports, tmp_path).stored(PAST)
     assert (again.rows, again.pending) == (version.rows, ())
     assert all(ports.artifacts.exists(part.key) for part in manifest.parts)
+
+
+def test_a_report_from_which_values_were_taken_says_so(ports: Ports) -> None:
+    taken = take_in(ports, upload(ports, "a.csv", [ADA, BOB], bad=1))
+    kept = take_in(ports, upload(ports, "b.csv", [BOB]), "run-2")
+    found = forgotten(ports)
+    for snapshot_id, withheld in ((found.snapshots[taken.snapshot_id], True), (kept.snapshot_id, False)):
+        report = json.loads(ports.artifacts.get(keys.ingest_report("rides", snapshot_id)))
+        page = ports.artifacts.get(keys.ingest_report("rides", snapshot_id, "html")).decode()
+        assert report.get("withheld", False) is withheld
+        assert ("Examples and column profiles were taken out of this report" in page) is withheld

@@ -123,3 +123,10 @@ def test_local_times_mean_what_the_standard_library_says(
             else:
                 expected = meant[0] if len(meant) == 1 else None
             assert found == expected, (local, meant)
+
+
+@pytest.mark.parametrize("text", ["2019-01-31T08:00:00+99:00", "2016-12-31T23:59:60Z", "2019-01-31T08:00:00"])
+def test_the_reason_of_a_bad_moment_fits_whether_or_not_it_has_an_offset(tmp_path: Path, text: str) -> None:
+    reason = moments(tmp_path, [text], Column(type="timestamptz")).bad[0]["reason"]
+    assert "seconds below 60 and an offset below 16 hours" in reason
+    assert "only a column with a zone takes times without an offset" in reason

@@ -238,3 +238,12 @@ def test_no_bytes_whatsoever_make_it_fail_or_miscount(tmp_path_factory: pytest.T
     outcome = upload(tmp_path_factory.mktemp("p"), b"at,note\n" + body + b"\n2019-01-01,x\n", dataset)
     lines = [bad["line"] for bad in outcome.bad]
     assert lines == sorted(set(lines))
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("utf-8", True), ("latin-1", False)])
+def test_a_header_in_utf8_under_another_encoding_is_told(tmp_path: Path, encoding: str, told: bool) -> None:
+    dataset = small(columns={"at": Column(type="timestamp"), "straße": Column(type="string")}, encoding="latin-1")
+    known = "straße" if told else "größe"
+    with pytest.raises(DataError, match="lacks") as refused:
+        upload(tmp_path, f"at,{known}\n2019-01-01,x\n".encode(encoding), dataset)
+    assert str(refused.value).endswith("; the file looks like UTF-8: is encoding in the contract right?") is told

@@ -70,6 +70,12 @@ class Client:
         """Removes the temporary folder; happens by itself when the client is gone."""
         self._files = PartFiles(ports.artifacts, self._folder)
 
+    def __repr__(self) -> str:
+        found = self._ports.definitions
+        kinds: dict[str, Iterable[str]] = {"datasets": found.datasets, "views": found.views, "models": found.models}
+        told = [f"{kind} {', '.join(sorted(names)) or 'none'}" for kind, names in kinds.items()]
+        return f"<Client: {'; '.join(told)}>"
+
     def views(self) -> pd.DataFrame:
         """Return the feature views: name, kind, dataset, entity, ttl, rows and updated_at of their offline tables.
 

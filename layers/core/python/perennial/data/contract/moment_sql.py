@@ -138,7 +138,10 @@ def expected(column: Column) -> str:
     if column.type == "date":
         return "YYYY-MM-DD"
     if column.type == "timestamptz" and column.zone is None:
-        return "ISO 8601 with an offset, such as 2019-01-31T08:00:00+01:00; without one, the column needs a zone"
+        return (
+            "ISO 8601 with seconds below 60 and an offset below 16 hours, such as 2019-01-31T08:00:00+01:00; "
+            "only a column with a zone takes times without an offset"
+        )
     if column.type == "timestamptz":
         return f"ISO 8601, such as 2019-01-31 08:00:00, in {column.zone}"
     return "ISO 8601 in UTC, such as 2019-01-31 08:00:00; a column with other offsets is a timestamptz"

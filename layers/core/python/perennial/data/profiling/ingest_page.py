@@ -31,6 +31,7 @@ EXAMPLES = 10
 """How many rejected rows the page shows; the report's JSON has more, the quarantine all."""
 MANY_REJECTED = 0.05
 """Share of rejected rows from which on the page warns."""
+WITHHELD = "Examples and column profiles were taken out of this report when rows of this dataset were forgotten."
 _MOVED: dict[str, tuple[str, Tone]] = {
     "much": ("moved much", "bad"),
     "some": ("moved", "warn"),
@@ -77,7 +78,7 @@ def _verdict(report: Report, comparison: Comparison | None) -> list[Block]:
 
 
 def _remarks(report: Report) -> list[str]:
-    found = []
+    found = [WITHHELD] if report.get("withheld") else []
     if report["added_columns"]:
         names = listing(report["added_columns"], 10)
         found.append(f"The file also has {names}, which the contract does not know: left out, and recorded.")

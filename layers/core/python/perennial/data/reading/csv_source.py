@@ -219,13 +219,24 @@ class CsvSource:
             also = f" (and has {listed(added)}, which the contract does not know)" if added else ""
             raise DataError(
                 f"{self._name}: lacks {listed(missing)}{also}, so the file is refused as a whole; "
-                f"add what is missing or change {place}{hint}"
+                f"add what is missing or change {place}{hint}{self._encoding_hint()}"
             )
         if self.added_columns and self._dataset.extra_columns == "refuse":
             raise DataError(
                 f"{self._name}: has {listed(self.added_columns)}, which the contract does not know, so the file is "
                 f"refused as a whole; take it out or add it to {place}"
             )
+
+    def _encoding_hint(self) -> str:
+        """Return a hint if columns of the contract come out when the header's bytes are read as UTF-8."""
+        for name in self.added_columns:
+            try:
+                meant = name.encode(self._dataset.encoding).decode("utf-8")
+            except UnicodeError:
+                continue
+            if not name.isascii() and meant.removeprefix("\ufeff") in self._dataset.columns:
+                return "; the file looks like UTF-8: is encoding in the contract right?"
+        return ""
 
 
 class _SoundRows:

@@ -23,6 +23,7 @@ _VALUES: dict[str, Any] = {
     "max_event_time": None,
 }
 """What of a report may hold values, and what stands there when they are withheld."""
+_WITHHELD: dict[str, Any] = {**_VALUES, "withheld": True}
 _TELLING = 4
 """Characters from which on a text is looked for within other texts too."""
 
@@ -62,13 +63,13 @@ class Reports:
                     facts |= {"rows": manifest.rows, "months": dict(manifest.months)}
                     facts["forgotten"] = report["forgotten"] + report["rows"] - manifest.rows
                     facts["rows_in"] = manifest.rows + report["rejected"]
-                write_report(self.ports, self.dataset, {**report, **_VALUES, **facts})
+                write_report(self.ports, self.dataset, {**report, **_WITHHELD, **facts})
             for suffix in ("html", "json"):
                 purge(self.ports.artifacts, keys.ingest_report(self.dataset, old, suffix))
         for snapshot_id in self._ids():
             report = read_report(self.ports, self.dataset, snapshot_id)
             if report is not None and _tells(report, set(texts.values())):
-                write_report(self.ports, self.dataset, {**report, **_VALUES})
+                write_report(self.ports, self.dataset, {**report, **_WITHHELD})
             for suffix in ("html", "json"):
                 purge(self.ports.artifacts, keys.ingest_report(self.dataset, snapshot_id, suffix), older=True)
 
