@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perennial import keys
-from perennial.data.engine import Resources, sha256_of
+from perennial.data.engine import Resources, sha256_of, share_of
 from perennial.data.views.leak_check import check_leaks, check_window
 from perennial.data.views.locality import is_entity_local
 from perennial.data.views.view_parts import (
@@ -144,7 +143,7 @@ class ViewBuild:
         if not cells:
             return {}
         tables = dict(zip(cells, self.inputs.fetch(cells, hits, self.folder), strict=True))
-        view, memory = self.inputs.view, self._memory(len(cells))
+        view, memory = self.inputs.view, share_of(self.resources.memory, self._workers(len(cells)))
 
         def compute(cell: Cell) -> PartFile:
             return write_part(view, tables[cell], cell, self._place(cell), memory=memory)
@@ -160,7 +159,7 @@ class ViewBuild:
 
     def _check(self, files: Mapping[Cell, PartFile], tables: Mapping[Cell, Sequence[Table]], hits: Buckets) -> None:
         """Try the view on the parts with the most rows and the last one, its window on the last behind others."""
-        view, memory = self.inputs.view, self._memory(1)
+        view, memory = self.inputs.view, self.resources.memory
         folder = self.folder / "check"
         folder.mkdir(exist_ok=True)
         fullest = sorted((cell for cell in files if files[cell].rows), key=lambda cell: -files[cell].rows)
@@ -207,14 +206,6 @@ class ViewBuild:
 
     def _workers(self, cells: int) -> int:
         return max(1, min(cells, self.resources.threads or os.cpu_count() or 1))
-
-    def _memory(self, cells: int) -> str:
-        """Return the memory limit of each of several engines that work at the same time."""
-        number, unit = re.fullmatch(r"\s*([\d.]+)\s*(\D+)", self.resources.memory).groups()  # type: ignore[union-attr]
-        thousandths = {"g": ("m", 1000), "t": ("g", 1000)}.get(unit[0].lower())
-        if thousandths is None:
-            return f"{float(number) / self._workers(cells):.3f}{unit}"
-        return f"{float(number) * thousandths[1] / self._workers(cells):.0f}{thousandths[0]}{unit[1:]}"
 
 
 def rows_of(manifest: ViewManifest) -> int:
