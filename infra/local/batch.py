@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local import images, machines
-from infra.local.jobs import Job, Runner, Start, now, substitute
+from infra.local.jobs import RECORDS, Job, Runner, Start, now, substitute
 
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 _POLL_SECONDS = 0.05
@@ -42,7 +42,7 @@ def patch(state: Path) -> None:
 
     global _runner
     store = images.Store(state / "images")
-    _runner = Runner(state / "jobs", lambda job, number: _start(store, job, number), _log)
+    _runner = Runner(state / RECORDS, lambda job, number: _start(store, job, number), _log)
     provisioners._RESOURCE_HANDLERS.update(
         {
             "AWS::Batch::ComputeEnvironment": {"create": _create_environment, "delete": _delete(batch._compute_envs)},

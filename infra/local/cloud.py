@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shlex
 import shutil
@@ -16,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.jobs import end_left, process_of
 from infra.local.launcher import HOST
 from perennial.client import deployment
 
@@ -199,13 +199,9 @@ class LocalCloud:
 
     def _end(self) -> None:
         endpoint = self._endpoint()
-        if endpoint is not None and str(self._state) in _process(endpoint.pid)[1]:
+        if endpoint is not None and str(self._state) in process_of(endpoint.pid)[1]:
             _end_group(endpoint.pid)
-        for record in (self._state / "jobs").glob("*"):  # left by an emulator that was killed
-            with suppress(ValueError, OSError):
-                # The program's path may be shown resolved; its arguments are what they were.
-                if _process(int(record.name))[1].split()[1:] == " ".join(json.loads(record.read_text())).split()[1:]:
-                    os.killpg(int(record.name), signal.SIGKILL)
+        end_left(self._state)
         self._remove()
 
     def _remove(self) -> None:
@@ -219,19 +215,6 @@ class LocalCloud:
         deadline = time.monotonic() + _STOP_SECONDS
         while self._state.exists() and time.monotonic() < deadline:
             shutil.rmtree(self._state, ignore_errors=True)
-
-
-def _process(pid: int) -> tuple[str, str]:
-    """Return a process's state letter and command line: a recorded pid may be another's by now, or nobody's."""
-    if Path("/proc/self/stat").exists():  # small containers have no ps
-        try:
-            stat, line = Path(f"/proc/{pid}/stat").read_text(), Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return "", ""
-        return stat.rpartition(")")[2].split()[0], line.replace(b"\0", b" ").decode(errors="replace").strip()
-    command = ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return found[:1], found.partition(" ")[2].strip()
 
 
 def _end_group(leader: int) -> None:
@@ -251,4 +234,4 @@ def _alive(pid: int) -> bool:
     with suppress(ChildProcessError):  # its own child would stay a zombie until it is waited for
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     # Another process's child may stay a zombie for long; it has ended all the same.
-    return _process(pid)[0] not in ("", "Z")
+    return process_of(pid)[0] not in ("", "Z")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -21,6 +22,11 @@ EXITED = "Essential container in task exited"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 # AWS waits 30 s between asking a container to end and killing it; on one's own machine that is only waiting.
 _GRACE_SECONDS = 2.0
+# A job writes its own record before it begins: an emulator that is killed between starting a process and writing
+# would leave one that nobody knows. Without the directory (the cloud is being cleaned up) it does not begin.
+_RECORDED = 'printf %s "$1" > "$0/$$.new" && mv "$0/$$.new" "$0/$$" && shift && exec "$@"'
+RECORDS = "jobs"
+"""Directory of the records of running processes, within a local cloud's state."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +173,10 @@ class Runner:
             start = self.prepare(job, number)
         except LookupError as error:
             return Attempt(None, str(error), reason=str(error))
+        if shutil.which(start.command[0], path=start.environment.get("PATH")) is None:
+            raise FileNotFoundError(f"no such program: {start.command[0]}")
         process = subprocess.Popen(
-            list(start.command),
+            ["/bin/sh", "-c", _RECORDED, str(self.directory), json.dumps(list(start.command)), *start.command],
             cwd=start.directory,
             env=dict(start.environment),
             stdin=subprocess.DEVNULL,
@@ -180,14 +188,12 @@ class Runner:
         )
         with self._lock:
             self._running[job["jobId"]] = process
-        record = self.directory / str(process.pid)
-        record.write_text(json.dumps(list(start.command)))
         try:
             return self._watch(job, process)
         finally:
             with self._lock:
                 del self._running[job["jobId"]]
-            record.unlink(missing_ok=True)
+            (self.directory / str(process.pid)).unlink(missing_ok=True)
 
     def _watch(self, job: Job, process: subprocess.Popen[str]) -> Attempt:
         started = now()
@@ -236,6 +242,32 @@ class Runner:
         job["statusReason"] = attempt.status_reason
         job["stoppedAt"] = attempt.stopped or now()
         job["status"] = "SUCCEEDED" if attempt.exit_code == 0 and not attempt.final else "FAILED"
+
+
+def end_left(state: Path) -> None:
+    """Kill the jobs that a killed emulator left behind in its state directory."""
+    records = state / f"{RECORDS}.ended"
+    with suppress(FileNotFoundError):
+        (state / RECORDS).rename(records)  # from now on, no job of that emulator begins
+    for record in records.glob("*"):
+        with suppress(ValueError, OSError):
+            arguments = " ".join(json.loads(record.read_text())[1:])
+            # The program's path may be shown resolved; its arguments are what they were.
+            if process_of(int(record.name))[1].endswith(arguments):
+                os.killpg(int(record.name), signal.SIGKILL)
+
+
+def process_of(pid: int) -> tuple[str, str]:
+    """Return a process's state letter and command line: a recorded pid may be another's by now, or nobody's."""
+    if Path("/proc/self/stat").exists():  # small containers have no ps
+        try:
+            stat, line = Path(f"/proc/{pid}/stat").read_text(), Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return "", ""
+        return stat.rpartition(")")[2].split()[0], line.replace(b"\0", b" ").decode(errors="replace").strip()
+    command = ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return found[:1], found.partition(" ")[2].strip()
 
 
 def _signal(group: int, number: signal.Signals) -> None:

@@ -83,13 +83,13 @@ def test_all_ways_of_reading_agree(
 def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Note, for each statement that types a stretch, whether the engine's reader typed columns."""
     readings = []
-    create = Judge._create
+    write = Judge._write
 
-    def noted(self: Judge, connection: object, select: str) -> int:
-        readings.append("DOUBLE'" in select)
-        return create(self, connection, select)  # type: ignore[arg-type]
+    def watched(self: Judge, connection: object, typed: str, *others: object) -> int:
+        readings.append("DOUBLE'" in typed)
+        return write(self, connection, typed, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Judge, "_create", noted)
+    monkeypatch.setattr(Judge, "_write", watched)
     return readings
 
 

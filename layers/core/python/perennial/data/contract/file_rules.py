@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from perennial.data.contract.column_sql import Limits
-from perennial.data.contract.judge import Seen
+from perennial.data.contract.verdict import Seen
 from perennial.definitions import Dataset
 from perennial.errors import DataError
 from perennial.utc import naive_utc

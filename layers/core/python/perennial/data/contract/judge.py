@@ -1,4 +1,4 @@
-"""Judging a stretch of a file: the engine types its rows, finds the bad ones, and writes the good ones as Parquet.
+"""Judging a stretch of a file: in one pass, the engine types its rows, writes the good ones and tells of the bad ones.
 
 A stretch is read in the fastest way that can be right. The engine's own reader types numbers and booleans, at no cost
 beyond reading; where it fails on a text, or a whole number is none, all columns are read as text instead, which tells
@@ -9,12 +9,10 @@ same rows and the same reasons.
 from __future__ import annotations
 
 import heapq
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -31,6 +29,8 @@ from perennial.data.contract.column_sql import (
     typing,
 )
 from perennial.data.contract.moment_sql import OF_TYPE
+from perennial.data.contract.noted_rows import ABSENT, FITTING, NOTE, UNFIT, NotedRows
+from perennial.data.contract.verdict import Seen, Verdict, event_times, first_fault, json_line
 from perennial.data.engine import PART_FORMAT, one
 from perennial.data.reading.sources import MAX_RAW, BadRecord, Prepare, Stretch
 from perennial.definitions import Dataset
@@ -42,44 +42,23 @@ MAX_CATEGORIES = 100
 _SHOWN = 100
 """Characters of a value that a reason shows."""
 _ROW = '"\x01row"'
-_FETCHED = 2048
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a column's values were in some rows."""
+class _Passed:
+    """What one pass over a stretch gave, beside the bad rows that it noted."""
 
-    nulls: int = 0
-    texts: int = 0
-    """Values that are there, of the column's type or not."""
-    of_type: int = 0
-
-    def __add__(self, other: Seen) -> Seen:
-        return Seen(self.nulls + other.nulls, self.texts + other.texts, self.of_type + other.of_type)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a stretch."""
-
-    number: int
-    part: Path | None
-    """Parquet of its good rows, if there are any."""
-    rejects: Path | None
-    """JSON Lines of its bad rows, if there are any."""
+    stretch: Stretch
+    part: Path
     good: int
-    careful: bool = False
-    """Whether the stretch had to be read with more care (``Stretch.again``)."""
-    bad_rows: Sequence[int] = ()
-    """Rows of the stretch, from 0, that the engine read and that are not in the part."""
-    bad: Mapping[str, int] = field(default_factory=dict)
-    """All bad rows by what they break first."""
-    months: Mapping[str, int] = field(default_factory=dict)
-    min_event_time: datetime | None = None
-    max_event_time: datetime | None = None
-    seen: Mapping[str, Seen] = field(default_factory=dict)
-    """By column, of those that a rule over the whole file asks about."""
-    new_categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ways: Sequence[Fault]
+    asked: Sequence[int]
+    """Columns whose absent and fitting values are counted."""
+
+    @property
+    def rows(self) -> str:
+        """SQL of the good rows."""
+        return f"read_parquet({literal(str(self.part))})"
 
 
 class Judge:
@@ -106,179 +85,189 @@ class Judge:
         self._as_text: set[int] = set()
         self._proven: set[int] = set()
 
-    def judge(self, connection: duckdb.DuckDBPyConnection, prepare: Prepare, number: int, folder: Path) -> Verdict:
-        """Judge one stretch; files that it leaves in the folder are named in the verdict."""
+    def judge(
+        self, connection: duckdb.DuckDBPyConnection, noted: NotedRows, prepare: Prepare, number: int, folder: Path
+    ) -> Verdict:
+        """Judge one stretch; files that it leaves in the folder are named in the verdict.
+
+        ``noted`` is where the connection notes rows (`note_rows`).
+        """
         prepared = prepare(connection)
-        read, coded = self._load(connection, prepared)
-        verdict = self._sort_out(connection, read, coded, number, folder, careful=read is not prepared)
-        for path in {*prepared.files, *read.files}:
+        passed = self._pass(connection, prepared, folder / f"good-{number}.parquet", noted)
+        verdict = self._verdict(connection, passed, noted, number, folder, careful=passed.stretch is not prepared)
+        for path in {*prepared.files, *passed.stretch.files}:
             path.unlink(missing_ok=True)
         return verdict
 
-    def _load(self, connection: duckdb.DuckDBPyConnection, stretch: Stretch) -> tuple[Stretch, frozenset[int]]:
-        """Make the table ``typed`` of a stretch's rows; return the stretch that was read and its coded columns."""
+    def _pass(self, connection: duckdb.DuckDBPyConnection, stretch: Stretch, part: Path, noted: NotedRows) -> _Passed:
+        """Write a stretch's good rows into the part and note the bad ones, in the fastest way that is right."""
+        asked = tuple(
+            place
+            for place, (_, column) in enumerate(self._columns)
+            if column.max_null is not None or (place in self._fallible and place not in self._proven)
+        )
+
+        def write(one: Stretch, select: str, coded: frozenset[int], wholes: Collection[int] = ()) -> _Passed:
+            ways = faults(self._dataset, coded, self._limits)
+            good = self._write(connection, typing(self._dataset, select, coded, wholes), ways, part, noted, asked)
+            return _Passed(one, part, good, ways, asked)
+
         types = {place: kind for place, kind in self._reader_types.items() if place not in self._as_text}
         if stretch.typed_select is not None and types:
             wholes = {place for place in types if self._columns[place][1].type == "integer"}
-            coded = self._fallible - types.keys()
             # What the reader cannot type is text that breaks the contract, which reading it as text will tell.
             with suppress(duckdb.ConversionException, duckdb.InvalidInputException):
-                if self._create(connection, typing(self._dataset, stretch.typed_select(types), coded, wholes)) == (
-                    stretch.rows
-                ):
-                    return stretch, coded
+                passed = write(stretch, stretch.typed_select(types), self._fallible - types.keys(), wholes)
+                if passed.good + len(noted.rows) == stretch.rows:
+                    return passed
         coded = self._fallible - stretch.native
         again = stretch.again
         try:
-            rows = self._create(connection, typing(self._dataset, stretch.select, coded))
+            passed = write(stretch, stretch.select, coded)
+            rows = passed.good + len(noted.rows)
         except duckdb.InvalidInputException:
             if again is None:
                 raise
             rows = -1
         if rows != stretch.rows and again is not None:
             stretch = again()
-            rows = self._create(connection, typing(self._dataset, stretch.select, coded))
+            passed = write(stretch, stretch.select, coded)
+            rows = passed.good + len(noted.rows)
         if rows != stretch.rows:
             raise DataError(
                 f"{self._name}: {stretch.rows} rows from line {stretch.line(0)} on were read as {rows}; "
                 "check the quotes there"
             )
-        self._learn(connection, coded)
-        return stretch, coded
+        self._learn(connection, passed, noted, coded)
+        return passed
 
-    def _create(self, connection: duckdb.DuckDBPyConnection, select: str) -> int:
-        connection.execute("DROP TABLE IF EXISTS typed")
-        return _count(connection, f"CREATE TABLE typed AS {select}")
-
-    def _learn(self, connection: duckdb.DuckDBPyConnection, coded: frozenset[int]) -> None:
-        """Find the columns that the reader cannot type, to read them as text from now on."""
-        asked = sorted(self._reader_types.keys() & coded - self._as_text)
-        if not asked:
-            return
-        questions = [f"coalesce(bool_or({outcome(place)} <> {OF_TYPE}), false)" for place in asked]
-        for index, place in enumerate(asked):
-            name, column = self._columns[place]
-            if column.type == "integer":
-                questions[index] += (
-                    f" OR coalesce(bool_or(abs(CAST({identifier(name)} AS HUGEINT)) >= {WHOLE_LIMIT}), false)"
-                )
-        answers = one(connection, f"SELECT {', '.join(questions)} FROM typed")
-        self._as_text.update(place for place, answer in zip(asked, answers, strict=True) if answer)
-
-    def _sort_out(
+    def _write(
         self,
         connection: duckdb.DuckDBPyConnection,
-        stretch: Stretch,
-        coded: frozenset[int],
-        number: int,
-        folder: Path,
-        careful: bool,
-    ) -> Verdict:
-        ways = faults(self._dataset, coded, self._limits)
-        seen = self._seen(connection, coded)
-        bad_rows: list[int] = []
-        rejects, counts = None, Counter[str]()
-        found = self._find_bad(connection, ways)
-        if found or stretch.bad:
-            rejects = folder / f"rejects-{number}.jsonl"
-            counts = self._write_rejects(connection, stretch, ways, rejects, bad_rows)
-        if found:
-            connection.execute(f"DELETE FROM typed WHERE rowid IN (SELECT {_ROW} FROM bad)")
-        good = stretch.rows - len(bad_rows)
-        if good == 0:
-            return Verdict(number, None, rejects, 0, careful, bad_rows, counts, seen=seen)
-        part = folder / f"good-{number}.parquet"
+        typed: str,
+        ways: Sequence[Fault],
+        part: Path,
+        noted: NotedRows,
+        asked: Sequence[int],
+    ) -> int:
+        """Write good rows and note bad ones, in one pass; return how many are good."""
+        noted.clear()
         outputs = ", ".join(identifier(name) for name, _ in self._columns)
-        connection.execute(f"COPY (SELECT {outputs} FROM typed) TO {literal(str(part))} ({PART_FORMAT})")
-        months, first, last = event_times(connection, "typed", self._dataset)
-        new = self._new_categories(connection)
-        return Verdict(number, part, rejects, good, careful, bad_rows, counts, months, first, last, seen, new)
-
-    def _find_bad(self, connection: duckdb.DuckDBPyConnection, ways: Sequence[Fault]) -> int:
         condition = " OR ".join(f"({way.condition})" for way in ways) or "false"
-        connection.execute("DROP TABLE IF EXISTS bad")
+        broken = ", ".join(f"CASE WHEN {way.condition} THEN {index} END" for index, way in enumerate(ways))
+        states = ", ".join(
+            f"CASE WHEN {outcome(place)} <> {OF_TYPE} THEN {UNFIT} WHEN {name} IS NULL THEN {ABSENT} ELSE {FITTING} END"
+            if any(outcome(place) in way.condition for way in ways)
+            else f"CASE WHEN {name} IS NULL THEN {ABSENT} ELSE {FITTING} END"
+            for place, name in ((place, identifier(self._columns[place][0])) for place in asked)
+        )
+        found = f"concat(array_to_string([{broken}], ','), '|', array_to_string([{states}], ','))" if ways else "'|'"
         try:
-            return _count(connection, f"CREATE TABLE bad AS SELECT rowid AS {_ROW}, * FROM typed WHERE {condition}")
+            return _count(
+                connection,
+                f"COPY (SELECT {outputs} FROM (SELECT *, row_number() OVER () AS {_ROW} FROM ({typed})) "
+                f"WHERE CASE WHEN {condition} THEN {NOTE}({_ROW}, {found}) ELSE true END) "
+                f"TO {literal(str(part))} ({PART_FORMAT})",
+            )
         except duckdb.BinderException as error:
             # Only a rule can be wrong here; `perennial check` finds it before anything is deployed.
             message = str(error).splitlines()[0]
             raise DefinitionError(f"datasets/{self._dataset.name}.toml: rules: {message}") from error
 
-    def _write_rejects(
+    def _learn(
+        self, connection: duckdb.DuckDBPyConnection, passed: _Passed, noted: NotedRows, coded: frozenset[int]
+    ) -> None:
+        """Find the columns that the reader cannot type, to read them as text from now on."""
+        asked = self._reader_types.keys() & coded - self._as_text
+        names = {name: place for place, (name, _) in enumerate(self._columns)}
+        for index in noted.ways():
+            way = passed.ways[index]
+            if way.rule == "type" and way.column is not None and names[way.column] in asked:
+                self._as_text.add(names[way.column])
+        wholes = sorted(place for place in asked if self._columns[place][1].type == "integer")
+        if wholes and passed.good:
+            large = (
+                f"abs(CAST({identifier(self._columns[place][0])} AS HUGEINT)) >= {WHOLE_LIMIT}" for place in wholes
+            )
+            answers = one(connection, f"SELECT {', '.join(f'bool_or({each})' for each in large)} FROM {passed.rows}")
+            self._as_text.update(place for place, answer in zip(wholes, answers, strict=True) if answer)
+
+    def _verdict(
         self,
         connection: duckdb.DuckDBPyConnection,
-        stretch: Stretch,
-        ways: Sequence[Fault],
-        path: Path,
-        bad_rows: list[int],
-    ) -> Counter[str]:
-        """Write all bad records by line, note the rows of those that the engine found, and count by first fault."""
+        passed: _Passed,
+        noted: NotedRows,
+        number: int,
+        folder: Path,
+        careful: bool,
+    ) -> Verdict:
+        rejects, counts = None, Counter[str]()
+        if noted.rows or passed.stretch.bad:
+            rejects = folder / f"rejects-{number}.jsonl"
+            counts = self._write_rejects(passed, noted, rejects)
+        seen = self._seen(connection, passed, noted)
+        if passed.good == 0:
+            passed.part.unlink()
+            return Verdict(number, None, rejects, 0, careful, noted.rows, counts, seen=seen)
+        months, first, last = event_times(connection, passed.rows, self._dataset)
+        new = self._new_categories(connection, passed.rows)
+        good = passed.good
+        return Verdict(number, passed.part, rejects, good, careful, noted.rows, counts, months, first, last, seen, new)
+
+    def _write_rejects(self, passed: _Passed, noted: NotedRows, path: Path) -> Counter[str]:
+        """Write all bad records by line, and count them by what they break first."""
         counts = Counter[str]()
-        found = heapq.merge(
-            stretch.bad, self._rejected(connection, stretch, ways, bad_rows), key=lambda record: record.line
-        )
+        found = heapq.merge(passed.stretch.bad, self._rejected(passed, noted), key=lambda record: record.line)
         with path.open("w", encoding="utf-8") as file:
             for record in found:
                 counts[first_fault(record)] += 1
                 file.write(json_line(record))
         return counts
 
-    def _rejected(
-        self, connection: duckdb.DuckDBPyConnection, stretch: Stretch, ways: Sequence[Fault], bad_rows: list[int]
-    ) -> Iterator[BadRecord]:
+    def _rejected(self, passed: _Passed, noted: NotedRows) -> Iterator[BadRecord]:
         places = {name: place for place, (name, _) in enumerate(self._columns)}
-        cases = ", ".join(f"CASE WHEN {way.condition} THEN {index} END" for index, way in enumerate(ways)) or "NULL"
-        found = connection.execute(
-            f"SELECT {_ROW}, list_filter([{cases}], lambda way: way IS NOT NULL) FROM bad ORDER BY {_ROW}"
-        )
-        while rows := found.fetchmany(_FETCHED):
-            for row, broken in rows:
-                bad_rows.append(row)
-                way = ways[broken[0]]
-                value = None if way.column is None else stretch.value(row, places[way.column])
-                shown = value if value is None or len(value) <= _SHOWN else value[:_SHOWN] + "…"
-                yield BadRecord(
-                    stretch.line(row),
-                    way.column,
-                    None if value is None else value[:MAX_RAW],
-                    way.rule,
-                    way.reason.format(value=shown),
-                    stretch.raw(row),
-                    [ways[index].name for index in broken],
-                )
+        stretch, ways = passed.stretch, passed.ways
+        for row, broken in noted:
+            way = ways[broken[0]]
+            value = None if way.column is None else stretch.value(row, places[way.column])
+            shown = value if value is None or len(value) <= _SHOWN else value[:_SHOWN] + "…"
+            yield BadRecord(
+                stretch.line(row),
+                way.column,
+                None if value is None else value[:MAX_RAW],
+                way.rule,
+                way.reason.format(value=shown),
+                stretch.raw(row),
+                [ways[index].name for index in broken],
+            )
 
-    def _seen(self, connection: duckdb.DuckDBPyConnection, coded: frozenset[int]) -> dict[str, Seen]:
+    def _seen(self, connection: duckdb.DuckDBPyConnection, passed: _Passed, noted: NotedRows) -> dict[str, Seen]:
         """Count what rules over the whole file ask about: absent values, and columns of which no value fits yet."""
-        asked = [
-            place
-            for place, (_, column) in enumerate(self._columns)
-            if column.max_null is not None or (place in self._fallible and place not in self._proven)
-        ]
-        if not asked:
+        if not passed.asked:
             return {}
-        counts = []
-        for place in asked:
-            value = f"count({identifier(self._columns[place][0])})"
-            counts += [value, f"count(*) FILTER ({outcome(place)} <> {OF_TYPE})" if place in coded else "0"]
-        total, *found = [
-            count
-            for count in one(connection, f"SELECT count(*), {', '.join(counts)} FROM typed")
-            if isinstance(count, int)
-        ]
+        names = [self._columns[place][0] for place in passed.asked]
+        there = [0] * len(names)
+        if passed.good:
+            counts = one(
+                connection, f"SELECT {', '.join(f'count({identifier(name)})' for name in names)} FROM {passed.rows}"
+            )
+            there = [count for count in counts if isinstance(count, int)]
         seen = {}
-        for place, fitting, unfit in zip(asked, found[::2], found[1::2], strict=True):
-            seen[self._columns[place][0]] = Seen(total - fitting - unfit, fitting + unfit, fitting)
+        for index, (place, name, good) in enumerate(zip(passed.asked, names, there, strict=True)):
+            bad = noted.states(index)
+            fitting = good + bad[FITTING]
+            seen[name] = Seen(passed.good - good + bad[ABSENT], fitting + bad[UNFIT], fitting)
             if fitting:
                 self._proven.add(place)
         return seen
 
-    def _new_categories(self, connection: duckdb.DuckDBPyConnection) -> dict[str, Sequence[str]]:
+    def _new_categories(self, connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, Sequence[str]]:
         found: dict[str, Sequence[str]] = {}
         for name, column in self._columns:
             if column.open and column.allowed is not None:
                 value = identifier(name)
                 query = (
-                    f"SELECT DISTINCT {value} FROM typed WHERE {value} NOT IN ({choices(column)}) "
+                    f"SELECT DISTINCT {value} FROM {rows} WHERE {value} NOT IN ({choices(column)}) "
                     f"ORDER BY 1 LIMIT {MAX_CATEGORIES}"
                 )
                 found[name] = [category for (category,) in connection.execute(query).fetchall()]
@@ -290,30 +279,3 @@ def _count(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
     (count,) = one(connection, statement)
     assert isinstance(count, int), "the engine tells how many rows it wrote"
     return count
-
-
-def event_times(
-    connection: duckdb.DuckDBPyConnection, table: str, dataset: Dataset
-) -> tuple[dict[str, int], datetime | None, datetime | None]:
-    """Return a table's rows by the month of their event time, in order, and the first and last event time."""
-    time = identifier(dataset.event_time)
-    total, first, last = one(connection, f"SELECT count(*), min({time}), max({time}) FROM {table}")
-    if not isinstance(first, datetime) or not isinstance(last, datetime) or not isinstance(total, int):
-        return {}, None, None
-    if (first.year, first.month) == (last.year, last.month):
-        return {f"{first.year:04d}-{first.month:02d}": total}, first, last
-    rows = connection.execute(
-        f"SELECT date_trunc('month', {time}) AS month, count(*) FROM {table} GROUP BY month ORDER BY month"
-    ).fetchall()
-    return {f"{month.year:04d}-{month.month:02d}": count for month, count in rows}, first, last
-
-
-def first_fault(record: BadRecord) -> str:
-    """Return what a bad record breaks first, as reports count it."""
-    return f"{record.column}: {record.rule}" if record.column else record.rule
-
-
-def json_line(record: BadRecord) -> str:
-    """Return a bad record as the line of a quarantine."""
-    fields = {**vars(record), "faults": list(record.faults) or [first_fault(record)]}
-    return json.dumps(fields, ensure_ascii=False) + "\n"

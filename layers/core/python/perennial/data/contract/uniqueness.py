@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from perennial.data.contract.judge import Verdict, event_times, json_line
+from perennial.data.contract.verdict import Verdict, event_times, json_line
 from perennial.data.engine import PART_FORMAT, Resources, connect
 from perennial.data.reading.sources import BadRecord, Source, Stretch
 from perennial.definitions import Dataset

@@ -20,8 +20,10 @@ import duckdb
 
 from perennial.data.contract import file_rules
 from perennial.data.contract.column_sql import Limits
-from perennial.data.contract.judge import MAX_CATEGORIES, Judge, Seen, Verdict
+from perennial.data.contract.judge import MAX_CATEGORIES, Judge
+from perennial.data.contract.noted_rows import NotedRows, note_rows
 from perennial.data.contract.uniqueness import without_repeated_keys
+from perennial.data.contract.verdict import Seen, Verdict
 from perennial.data.engine import DEFAULTS, Resources, connect, share_of
 from perennial.data.reading import csv_source, json_source, parquet_source
 from perennial.data.reading.sources import BLOCK, Prepare, Source
@@ -145,7 +147,7 @@ class _Judges:
     ) -> None:
         self._judge = judge
         self._opened = opened
-        self._free: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
+        self._free: SimpleQueue[tuple[duckdb.DuckDBPyConnection, NotedRows]] = SimpleQueue()
         self._workers = workers
         self._folder = folder
 
@@ -162,13 +164,14 @@ class _Judges:
 
     def _work(self, prepare: Prepare, number: int) -> Verdict:
         try:
-            connection = self._free.get_nowait()
+            connection, noted = self._free.get_nowait()
         except Empty:  # there are never more connections than threads, and a file of one stretch needs but one
             connection = self._opened()
+            noted = note_rows(connection)
         try:
-            return self._judge.judge(connection, prepare, number, self._folder)
+            return self._judge.judge(connection, noted, prepare, number, self._folder)
         finally:
-            self._free.put(connection)
+            self._free.put((connection, noted))
 
 
 @contextmanager
