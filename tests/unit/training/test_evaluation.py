@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from perennial.errors import DataError
@@ -22,6 +23,46 @@ def test_metrics_agree_with_scikit_learns() -> None:
     assert found["mae"] == pytest.approx(mean_absolute_error(target, prediction), rel=1e-12)
     assert found["rmse"] == pytest.approx(root_mean_squared_error(target, prediction), rel=1e-12)
     assert found["r2"] == pytest.approx(r2_score(target, prediction), rel=1e-12)
+
+
+def test_metrics_of_two_classes_agree_with_scikit_learns_ties_included() -> None:
+    rng = np.random.default_rng(1)
+    target = rng.integers(0, 2, 500).astype(float)
+    score = np.round(np.clip(0.3 * target + 0.7 * rng.random(500), 0, 1), 2)
+    assert metrics(target, score, "binary") == pytest.approx(
+        {
+            "n": 500,
+            "log_loss": sklearn_metrics.log_loss(target, score),
+            "brier": sklearn_metrics.brier_score_loss(target, score),
+            "accuracy": sklearn_metrics.accuracy_score(target, score > 0.5),
+            "f1": sklearn_metrics.f1_score(target, score > 0.5),
+            "roc_auc": sklearn_metrics.roc_auc_score(target, score),
+            "average_precision": sklearn_metrics.average_precision_score(target, score),
+        },
+        rel=1e-9,
+    )
+
+
+def test_metrics_of_several_classes_agree_with_scikit_learns() -> None:
+    rng = np.random.default_rng(2)
+    target = rng.integers(0, 4, 500).astype(float)
+    scores = rng.random((500, 4)) + 0.3 * np.eye(4)[target.astype(int)]
+    scores /= scores.sum(axis=1, keepdims=True)
+    said = scores.argmax(axis=1)
+    assert metrics(target, scores, "multiclass") == pytest.approx(
+        {
+            "n": 500,
+            "log_loss": sklearn_metrics.log_loss(target, scores),
+            "accuracy": sklearn_metrics.accuracy_score(target, said),
+            "macro_f1": sklearn_metrics.f1_score(target, said, average="macro"),
+            "macro_roc_auc": sklearn_metrics.roc_auc_score(target, scores, multi_class="ovr"),
+        },
+        rel=1e-9,
+    )
+
+
+def test_one_class_alone_has_no_ranking() -> None:
+    assert "roc_auc" not in metrics(np.ones(3), np.full(3, 0.9), "binary")
 
 
 def test_metrics_of_three_rows_are_those_of_hand_arithmetic() -> None:

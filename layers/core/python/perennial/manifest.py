@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from perennial.definitions import Column
 from perennial.records import Moment, Record
 
@@ -65,6 +67,12 @@ class Manifest(Record):
     seed: int
     features: tuple[str, ...]
     """Feature columns in the order of the ONNX input, named by :func:`feature_column`."""
+    categories: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Categorical feature column to the values that it was learnt with: the ONNX input has a value's place in them, and
+    NaN for any other (`perennial.encoding`)."""
+    classes: tuple[str, ...] = ()
+    """What is told apart: none of a regression, ``false`` and ``true`` of a binary model, whose one output is the
+    probability of ``true``; else the ONNX output has a probability for each."""
     request: RequestView | None
     stored: tuple[StoredView, ...]
     inputs: dict[str, Column]

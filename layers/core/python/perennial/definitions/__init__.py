@@ -3,9 +3,11 @@
 from perennial.definitions.base import NAME, Definition, Duration, Expression, Length, Name, Scalar, parse_duration
 from perennial.definitions.dataset import Bounds, Column, Dataset, FileRules, Rule
 from perennial.definitions.feature_view import FeatureView
-from perennial.definitions.model import Candidate, Gate, Model, Monitor, Retrain, Split
+from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Limit, Search, Space, Split, Task
+from perennial.definitions.model import Model, Monitor, Retrain
 
 __all__ = [
+    "METRICS",
     "NAME",
     "Bounds",
     "Candidate",
@@ -17,13 +19,18 @@ __all__ = [
     "FeatureView",
     "FileRules",
     "Gate",
+    "Kind",
     "Length",
+    "Limit",
     "Model",
     "Monitor",
     "Name",
     "Retrain",
     "Rule",
     "Scalar",
+    "Search",
+    "Space",
     "Split",
+    "Task",
     "parse_duration",
 ]

@@ -27,7 +27,7 @@ _EXPECTED = {
 }
 # A scalar's fault names the branch of ``bool | int | float | str`` that failed, which is no key of the file.
 _BRANCHES = ("bool", "int", "float", "str")
-_SCALARS = ("allowed", "parameters")
+_SCALARS = ("allowed", "choices", "parameters")
 
 
 def first_fault(error: ValidationError, kind: type[BaseModel], place: str) -> str:

@@ -7,39 +7,9 @@ from typing import Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from perennial.definitions.base import Definition, Duration, Expression, Length, Name, Scalar
+from perennial.definitions.base import Definition, Duration, Expression, Length, Name
+from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Search, Split, Task
 from perennial.errors import NotFoundError
-
-
-class Split(Definition):
-    """Which rows are learnt from and which, later ones, judge."""
-
-    holdout: Length
-    """Length of the latest stretch of event time, kept for evaluation."""
-
-
-class Candidate(Definition):
-    """One way to learn the model; all candidates are judged on the same held-out rows."""
-
-    name: Name
-    """What reports call it."""
-    algorithm: Literal["ridge", "hist_gradient_boosting"]
-    """The estimator."""
-    history: Length | None = None
-    """How far before the holdout its training rows reach; None means all of them."""
-    parameters: dict[str, Scalar] = Field(default_factory=dict)
-    """Arguments of the scikit-learn estimator."""
-
-
-class Gate(Definition):
-    """What a candidate must fulfil to become champion; every rule that is set must hold."""
-
-    max_error: FiniteFloat | None = Field(default=None, gt=0)
-    """Largest metric on the held-out rows, in the metric's unit."""
-    min_improvement: FiniteFloat = Field(default=0.0, lt=1)
-    """Smallest relative improvement over the champion on the same rows: 0.02 means 2 % better."""
-    max_parity_error: FiniteFloat = Field(default=1e-6, gt=0)
-    """Largest relative difference between the ONNX artifact and the scikit-learn estimator on any held-out row."""
 
 
 class Monitor(Definition):
@@ -89,24 +59,40 @@ class Model(Definition):
     """The file's name."""
     description: str = ""
     """For people."""
-    task: Literal["regression"] = "regression"
-    """What is predicted: a number."""
+    task: Task = "regression"
+    """What is predicted: a number, whether a condition holds, or one of several classes."""
     dataset: Name
     """The dataset whose rows are learnt from."""
     target: Expression
-    """SQL expression over the dataset's columns: what is predicted."""
+    """SQL expression over the dataset's columns: what is predicted. A number, a condition, or the text of a class."""
     filter: Expression = "true"
     """SQL condition over the dataset's columns: which rows count."""
     features: dict[Name, tuple[str, ...]] = Field(min_length=1)
     """View name to the columns of it that the model reads."""
+    preprocessing: dict[str, Kind] = Field(default_factory=dict)
+    """``view.column`` to what it is: a ``number`` (imputed and scaled where an estimator needs it), a ``boolean``, or
+    ``categorical`` (its values have no order). Without it, text is categorical, the rest is what its SQL type says."""
+    slices: dict[Name, Expression] = Field(default_factory=dict)
+    """Parts of the held-out rows that are judged by themselves: SQL over the dataset's columns that gives a condition,
+    or a text of which each value is a slice."""
     split: Split
     """Which rows judge."""
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     """What is tried."""
-    metric: Literal["mae", "rmse"] = "mae"
-    """What is minimised on the held-out rows, in the target's unit."""
+    search: Search = Search()
+    """How the candidates' spaces are searched."""
+    metric: str = ""
+    """What judges on the held-out rows (`METRICS`); by default ``mae``, or ``log_loss`` of classes."""
     gate: Gate = Gate()
     """What must hold before a candidate is promoted."""
+    approval: Literal["automatic", "manual"] = "automatic"
+    """Whether a version that passed the gate waits for a person before it is deployed."""
+    approval_timeout: Length = timedelta(days=7)
+    """How long it waits; then it counts as rejected."""
+    intended_use: str = ""
+    """Of the model card: what the predictions are for."""
+    limitations: str = ""
+    """Of the model card: what they are not for."""
     monitor: Monitor = Monitor()
     """When the champion counts as drifting."""
     retrain: Retrain = Retrain()
@@ -120,6 +106,41 @@ class Model(Definition):
         if len(set(names)) < len(names):
             raise ValueError(f"candidates must have different names, not {', '.join(names)}")
         return self
+
+    @model_validator(mode="after")
+    def _metrics_are_known(self) -> Model:
+        known = METRICS[self.task]
+        if not self.metric:
+            object.__setattr__(self, "metric", next(iter(known)))  # a default that depends on the task
+        for name in (self.metric, *self.gate.limits):
+            if name not in known:
+                raise ValueError(f"a {self.task} model is measured by {', '.join(known)}, not by {name}")
+        if self.more_is_better and self.gate.max_error is not None:
+            raise ValueError(f"gate.max_error: more {self.metric} is better; write gate.min_score")
+        if not self.more_is_better and self.gate.min_score is not None:
+            raise ValueError(f"gate.min_score: less {self.metric} is better; write gate.max_error")
+        return self
+
+    @model_validator(mode="after")
+    def _algorithms_fit_the_task(self) -> Model:
+        for candidate in self.candidates:
+            unfit = "logistic_regression" if self.task == "regression" else "ridge"
+            if candidate.algorithm == unfit:
+                raise ValueError(f"candidate {candidate.name}: {unfit} is not for the task {self.task}")
+        return self
+
+    @model_validator(mode="after")
+    def _preprocessing_names_features(self) -> Model:
+        known = {f"{view}.{column}" for view, columns in self.features.items() for column in columns}
+        for name in self.preprocessing:
+            if name not in known:
+                raise ValueError(f"preprocessing: {name} is none of the model's features, such as {min(known)}")
+        return self
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether the model's metric is to be large."""
+        return METRICS[self.task][self.metric]
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name, or raise NotFoundError."""

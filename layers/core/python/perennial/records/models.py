@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from perennial.records.base import Moment, Record
 from perennial.records.runs import Trigger
 
@@ -19,6 +21,14 @@ class TrainingSet(Record):
     """Parquet of the same columns, rows from ``split_at`` on."""
     features: tuple[str, ...]
     """Feature columns in order, each ``view__column``."""
+    categories: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Categorical feature column to the values that the training rows have, the most frequent ones, in order; in the
+    files they are text, and a model knows them by their places here. Any other value is as if missing."""
+    classes: tuple[str, ...] = ()
+    """What is told apart: of the task ``multiclass`` the target's values in the training rows, in order; of ``binary``
+    ``false`` and ``true``."""
+    slices: tuple[str, ...] = ()
+    """Names of the slices, each a text column ``slice:<name>`` of the held-out rows."""
     split_at: datetime
     """Event time from which rows are held out."""
     rows_train: int

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+
+from pydantic import Field
 
 from perennial.manifest import Histogram
 from perennial.records import Record
+
+
+class Backtest(Record):
+    """A candidate's figures on an earlier stretch, having learnt from what was before it."""
+
+    start: datetime
+    """Event time from which its rows were held out."""
+    end: datetime
+    rows_train: int
+    metrics: dict[str, float]
 
 
 class CandidateReport(Record):
@@ -20,6 +33,10 @@ class CandidateReport(Record):
     """Arguments of the estimator as it was built, the seed's ``random_state`` apart."""
     seed: int
     features: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """As in `TrainingSet`."""
+    classes: tuple[str, ...] = ()
+    """As in `TrainingSet`."""
     onnx_input: str
     onnx_output: str
     onnx_sha256: str
@@ -27,6 +44,8 @@ class CandidateReport(Record):
     """Rows that it learnt from."""
     metrics: dict[str, float]
     """On the held-out rows."""
+    backtests: tuple[Backtest, ...] = ()
+    """What it would have reached in earlier times, the earliest first."""
     parity_error: float
     baseline: dict[str, Histogram]
     """Feature column to its distribution over the rows that it learnt from."""
