@@ -62,7 +62,9 @@ def _as_it_is(estimator: Any, problem: Problem, features: int) -> Any:
 _BUILT_IN = {
     "ridge": Algorithm(Ridge, None, {}, with_preparation),
     # Newton's steps end where another kind of CPU ends too, to many more digits than those of lbfgs.
-    "logistic_regression": Algorithm(None, LogisticRegression, {"solver": "newton-cholesky", "tol": 1e-8}, with_preparation),
+    "logistic_regression": Algorithm(
+        None, LogisticRegression, {"solver": "newton-cholesky", "tol": 1e-8}, with_preparation
+    ),
     # Early stopping would hold back rows of its own; the time-ordered holdout is what judges here.
     "hist_gradient_boosting": Algorithm(
         HistGradientBoostingRegressor, HistGradientBoostingClassifier, {"early_stopping": False}, _categories_by_place

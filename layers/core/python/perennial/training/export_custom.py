@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, TensorProto, ValueInfoProto, compose, helper, load_from_string, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, load_from_string, numpy_helper
 from onnx.checker import ValidationError
 from onnx.shape_inference import InferenceError
 
@@ -15,6 +15,7 @@ from perennial.errors import DefinitionError
 from perennial.training.candidates import Fitted
 from perennial.training.custom import FAULTS, said
 from perennial.training.graph import OPSETS, serialised
+from perennial.training.renaming import rename
 from perennial.training.scoring import INPUT, OUTPUT, score
 
 _RUNTIME = onnxruntime.capi.onnxruntime_pybind11_state
@@ -91,12 +92,12 @@ def _wrapped(model: ModelProto, fitted: Fitted) -> bytes:
         raise ValueError(f"it has the outputs {', '.join(names)}; name the one that is meant {OUTPUT}")
     source_type = _type(inputs[0])
     columns = _columns(model, inputs[0], meant, fitted.features)
-    graph = compose.add_prefix(model, "inner_").graph
-    inner = f"inner_{inputs[0].name}", f"inner_{meant}"
-    first = helper.make_node("Cast", [INPUT], [inner[0]], name="begin", to=source_type)
+    source, graph = inputs[0].name, model.graph
+    renamed = rename(graph)
+    first = helper.make_node("Cast", [INPUT], [renamed[source]], name="begin", to=source_type)
     problem = fitted.problem
     outputs = problem.classes or 1
-    nodes, more = _end(inner[1], fitted, columns)
+    nodes, more = _end(renamed[meant], fitted, columns)
     proto = helper.make_graph(
         [first, *graph.node, *nodes],
         "perennial",
