@@ -95,8 +95,8 @@ def trips(hours: int = 400, price: float = 2.0) -> dict[str, np.ndarray[Any, Any
 def write_parquet(columns: Mapping[str, np.ndarray[Any, Any]], path: Path) -> None:
     """Write columns as Parquet, NaN as NULL."""
     names = ", ".join(
-        name if name == "event_time" else f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}"
-        for name in columns
+        f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}" if values.dtype.kind == "f" else name
+        for name, values in columns.items()
     )
     with duckdb.connect() as connection:
         connection.register("columns_in_memory", dict(columns))
@@ -104,9 +104,16 @@ def write_parquet(columns: Mapping[str, np.ndarray[Any, Any]], path: Path) -> No
 
 
 def put_training_set(
-    ports: Ports, run_id: str, columns: Mapping[str, np.ndarray[Any, Any]], snapshots: tuple[str, ...] = ("s1",)
+    ports: Ports,
+    run_id: str,
+    columns: Mapping[str, np.ndarray[Any, Any]],
+    snapshots: tuple[str, ...] = ("s1",),
+    **other: Any,
 ) -> TrainingSet:
-    """Split columns at ``SPLIT_AT``, put them where the step ``training_set`` puts them, and record that step."""
+    """Split columns at ``SPLIT_AT``, put them where the step ``training_set`` puts them, and record that step.
+
+    ``other`` are further fields of the record.
+    """
     features = tuple(name for name in columns if name not in ("event_time", "target"))
     place: dict[str, tuple[str, str, int]] = {}
     late = columns["event_time"] >= np.datetime64(SPLIT_AT, "us")
@@ -129,6 +136,7 @@ def put_training_set(
         snapshots=snapshots,
         views={},
         sha256={key: sha256 for key, sha256, _ in place.values()},
+        **other,
     )
     with recorded(ports, run_id, "training_set") as output:
         output.update(training_set.model_dump(mode="json"))

@@ -9,7 +9,7 @@ import pytest
 
 from perennial.definitions import Candidate
 from perennial.errors import DataError, DefinitionError
-from perennial.training.candidates import fit, parameters_of
+from perennial.training.candidates import fit, resolved_parameters
 from perennial.training.rows import Rows
 
 
@@ -23,19 +23,19 @@ def rows(count: int = 50) -> Rows:
 
 
 def test_early_stopping_is_off_unless_the_definition_says_otherwise() -> None:
-    assert parameters_of(candidate("hist_gradient_boosting")) == {"early_stopping": False}
-    assert parameters_of(candidate("hist_gradient_boosting", early_stopping=True)) == {"early_stopping": True}
+    assert resolved_parameters(candidate("hist_gradient_boosting")) == {"early_stopping": False}
+    assert resolved_parameters(candidate("hist_gradient_boosting", early_stopping=True)) == {"early_stopping": True}
 
 
 def test_an_unknown_parameter_is_named_with_those_there_are() -> None:
     with pytest.raises(DefinitionError, match=r"candidate 'mine': parameters.depth: ridge has no such .* has alpha, "):
-        parameters_of(candidate(depth=3))
+        resolved_parameters(candidate(depth=3))
 
 
 @pytest.mark.parametrize("name", ["random_state", "categorical_features", "warm_start"])
 def test_what_is_not_the_definitions_to_set_is_refused(name: str) -> None:
     with pytest.raises(DefinitionError, match=f"parameters.{name}: take it out"):
-        parameters_of(candidate("hist_gradient_boosting", **{name: 1}))
+        resolved_parameters(candidate("hist_gradient_boosting", **{name: 1}))
 
 
 def test_a_value_that_scikit_learn_refuses_is_a_fault_of_the_definition() -> None:

@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from perennial.encoding import encode
 from perennial.errors import DataError
 from perennial.training.rows import columns_of, history_start, read_rows
 
@@ -84,3 +85,45 @@ def test_an_infinite_feature_is_refused_with_the_mend(tmp_path: Path) -> None:
 
 def test_columns_are_listed_in_the_files_order(tmp_path: Path) -> None:
     assert columns_of(parquet(tmp_path, VALUES)) == ("event_time", "v__a", "v__flag", "v__count", "target")
+
+
+CATEGORIES = """SELECT * FROM (VALUES
+    (TIMESTAMP '2019-01-01', 'b', 7, 'cat'),
+    (TIMESTAMP '2019-01-02', NULL, 8, 'it''s'),
+    (TIMESTAMP '2019-01-03', 'B', NULL, 'dodo'),
+    (TIMESTAMP '2019-01-04', 'a', 7, 'cat')
+) t(event_time, v__a, v__zip, target)"""
+
+
+def test_categories_are_read_as_serving_encodes_them(tmp_path: Path) -> None:
+    known = {"v__a": ("a", "b", "o'clock"), "v__zip": ("7", "9")}
+    path = parquet(tmp_path, CATEGORIES)
+    rows = read_rows(path, ("v__zip", "v__a"), known, ("cat", "dodo", "it's"))
+    expected = np.column_stack([encode([7, 8, None, 7], known["v__zip"]), encode(["b", None, "B", "a"], known["v__a"])])
+    np.testing.assert_array_equal(rows.features, expected)
+    np.testing.assert_array_equal(rows.features[:, 1], [1, np.nan, np.nan, 0])
+    np.testing.assert_array_equal(rows.target, [0, 2, 1, 0])
+    assert len(rows.dropped) == 0
+
+
+def test_a_feature_whose_values_are_all_unknown_is_missing_throughout(tmp_path: Path) -> None:
+    rows = read_rows(parquet(tmp_path, CATEGORIES), ("v__a",), {"v__a": ()}, ("cat", "dodo", "it's"))
+    assert np.isnan(rows.features).all()
+
+
+def test_rows_of_a_class_that_was_not_learnt_are_left_out_and_named(tmp_path: Path) -> None:
+    rows = read_rows(parquet(tmp_path, CATEGORIES), ("v__zip",), {}, ("cat", "dodo"))
+    np.testing.assert_array_equal(rows.target, [0, 1, 0])
+    np.testing.assert_array_equal(rows.features[:, 0], [7, np.nan, 7])
+    assert [str(at)[:10] for at in rows.event_time] == ["2019-01-01", "2019-01-03", "2019-01-04"]
+    np.testing.assert_array_equal(rows.dropped, [1])
+
+
+def test_a_class_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="target is missing or infinite in 1 of 4 rows"):
+        read_rows(parquet(tmp_path, CATEGORIES.replace("'dodo'", "NULL")), ("v__zip",), {}, ("cat", "it's"))
+
+
+def test_the_two_classes_of_a_binary_target_leave_its_numbers_alone(tmp_path: Path) -> None:
+    rows = read_rows(parquet(tmp_path, VALUES.replace("10.0", "1.0")), ("v__a",), {}, ("false", "true"))
+    np.testing.assert_array_equal(rows.target, [1, 20, 30])

@@ -34,11 +34,10 @@ class LazyDefinitions(Definitions):
         object.__setattr__(self, "_load", load)
 
     def __getattr__(self, name: str) -> Any:
-        # Called for what is not there yet, so once for each of the three tables at most.
-        if name not in ("datasets", "views", "models"):
+        # Called for what is not there yet, so once at most.
+        if name not in ("datasets", "views", "models", "estimators"):
             raise AttributeError(name)
-        loaded = self._load()
-        self.__dict__.update(datasets=loaded.datasets, views=loaded.views, models=loaded.models)
+        self.__dict__.update(vars(self._load()))
         return self.__dict__[name]
 
 

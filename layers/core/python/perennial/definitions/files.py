@@ -1,4 +1,4 @@
-"""Reading a folder of definitions: ``datasets/*.toml``, ``features/*.sql`` and ``models/*.toml``."""
+"""Reading a folder of definitions: ``datasets/*.toml``, ``features/*.sql``, ``models/*.toml``, ``estimators/*.py``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +20,22 @@ from perennial.errors import DefinitionError, NotFoundError
 
 PACKAGE = "perennial_definitions"
 """Folder under which the definitions layer puts its files on ``sys.path``."""
+ESTIMATORS = "estimators"
+"""Folder of the definitions, and package, of the Python modules that hold custom estimators."""
 
 _HEADER = re.compile(r"^--\s*([a-z_]+)\s*:\s*(.*?)\s*$")
 _LISTS = ("entity", "reads")
 Kind = TypeVar("Kind", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Estimators:
+    """The Python modules of custom estimators; nothing here imports them."""
+
+    folder: Path | None = None
+    """The definitions folder, from which they are imported as ``estimators.<name>``."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """File name to the SHA-256 of its content."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Definitions:
     datasets: dict[str, Dataset]
     views: dict[str, FeatureView]
     models: dict[str, Model]
+    estimators: Estimators = field(default_factory=Estimators)
 
     def dataset(self, name: str) -> Dataset:
         """Return a dataset, or raise NotFoundError that lists those there are."""
@@ -98,6 +111,8 @@ class Definitions:
     def fingerprint(self, model: str) -> str:
         """Return the SHA-256 of all that a model means: its definition, and all views and datasets it depends on.
 
+        A model with a custom estimator of the folder depends on all of ``estimators/``: they may import one another.
+
         It is the ``definition_hash`` of training runs and of versions.
         """
         definition = self.model(model)
@@ -109,6 +124,8 @@ class Definitions:
             *(datasets[name].fingerprint for name in sorted(datasets)),
             *(self.view_version(view) for view in views),
         ]
+        if any((candidate.estimator or "").startswith(f"{ESTIMATORS}.") for candidate in definition.candidates):
+            parts.append(json.dumps(dict(self.estimators.sha256), sort_keys=True, separators=(",", ":")))
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
@@ -145,7 +162,7 @@ def load_definitions(folder: Path) -> Definitions:
     datasets = dict(_load(folder, "datasets", "toml", _read_toml(Dataset)))
     views = dict(_load(folder, "features", "sql", _read_view))
     models = dict(_load(folder, "models", "toml", _read_toml(Model)))
-    definitions = Definitions(datasets, views, models)
+    definitions = Definitions(datasets, views, models, _estimators(folder))
     for view in views.values():
         _check_reads(definitions, view)
     for name in views:
@@ -153,6 +170,22 @@ def load_definitions(folder: Path) -> Definitions:
     for model in models.values():
         _check_features(definitions, model)
     return definitions
+
+
+def _estimators(folder: Path) -> Estimators:
+    """Return the files of custom estimators."""
+    home = folder / ESTIMATORS
+    found: dict[str, str] = {}
+    for path in sorted(home.glob("*")):
+        if path.name == "__pycache__" or path.name.startswith(".") or path.suffix == ".md":
+            continue
+        if path.suffix != ".py" or not path.is_file() or not path.stem.isidentifier():
+            raise DefinitionError(
+                f"{ESTIMATORS}/{path.name}: is not a Python module, a .py file whose name is letters, digits and _; "
+                "rename it or take it out"
+            )
+        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Estimators(folder, found)
 
 
 def _columns(dataset: Dataset) -> list[object]:

@@ -1,29 +1,34 @@
-"""Train one candidate, export it to ONNX and describe what it learnt from."""
+"""Train one candidate, export it to ONNX, try it on earlier times and describe what it learnt from."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import sklearn
 from pydantic import BaseModel
 
 from perennial import keys
-from perennial.definitions import Candidate, Model
+from perennial.definitions import Candidate, Model, Scalar
 from perennial.errors import DataError
 from perennial.monitoring.histograms import make_histogram
 from perennial.ports import Ports
 from perennial.records import TrainingSet
 from perennial.steps.recording import recorded
 from perennial.steps.verified import download_verified, read_training_set, same_definition
-from perennial.training.candidates import fit, parameters_of, predict
+from perennial.training.backtests import backtest
+from perennial.training.candidates import fit, predict, resolved_parameters
 from perennial.training.evaluation import metrics, parity_error
 from perennial.training.export import export
+from perennial.training.problem import Problem, problem_of
 from perennial.training.report import CandidateReport
 from perennial.training.rows import Rows, history_start, read_rows
 from perennial.training.scoring import INPUT, OUTPUT, score
@@ -70,8 +75,9 @@ def run(request: Request, ports: Ports) -> Trained:
         model = ports.definitions.model(request.model)
         candidate = model.candidate(request.candidate)
         training_set = read_training_set(ports, request.run_id)
-        learning, holdout = _read(ports, training_set, candidate)
-        report, artifact = train(model, candidate, training_set.features, learning, holdout)
+        learning, holdout = _read(ports, training_set)
+        problem = problem_of(model, training_set, ports.definitions)
+        report, artifact = train(model, candidate, training_set, problem, learning, holdout)
         content = report.model_dump_json(indent=2).encode()
         for file, body, kind in (
             ("model.onnx", artifact, "application/octet-stream"),
@@ -93,57 +99,87 @@ def run(request: Request, ports: Ports) -> Trained:
 
 
 def train(
-    model: Model, candidate: Candidate, features: tuple[str, ...], learning: Rows, holdout: Rows
+    model: Model,
+    candidate: Candidate,
+    training_set: TrainingSet,
+    problem: Problem,
+    learning: Rows,
+    holdout: Rows,
+    chosen: Mapping[str, Scalar] | None = None,
 ) -> tuple[CandidateReport, bytes]:
     """Fit, export, compare the two on the held-out rows, and count the baselines; no IO.
 
     Parameters
     ----------
-    features : tuple of str
-        Names of the columns of ``learning.features`` and ``holdout.features``.
+    training_set : TrainingSet
+        Whose features are the columns of ``learning.features`` and ``holdout.features``.
+    problem : Problem
+        What it poses.
+    learning : Rows
+        All before the split; the candidate's ``history`` is applied here.
+    chosen : mapping, optional
+        Parameters that a search has chosen.
 
     Returns
     -------
     (CandidateReport, bytes)
         What was found, and the ONNX file.
     """
-    estimator = fit(candidate, learning, model.seed)
-    artifact = export(estimator)
+
+    def fit_and_predict(rows: Rows, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return predict(fit(candidate, rows, model.seed, problem, chosen), features)
+
+    start = history_start(training_set.split_at, candidate.history)
+    recent = learning if start is None else learning.since(start)
+    fitted = fit(candidate, recent, model.seed, problem, chosen)
+    artifact = export(fitted)
     prediction = score(artifact, holdout.features)
-    expected = predict(estimator, holdout.features)
+    expected = predict(fitted, holdout.features)
     report = CandidateReport(
         candidate=candidate.name,
         algorithm=candidate.algorithm,
-        parameters=parameters_of(candidate),
+        estimator=candidate.estimator,
+        parameters=resolved_parameters(candidate, chosen, problem),
         seed=model.seed,
-        features=features,
+        features=training_set.features,
+        categories=training_set.categories,
+        classes=training_set.classes,
         onnx_input=INPUT,
         onnx_output=OUTPUT,
         onnx_sha256=hashlib.sha256(artifact).hexdigest(),
-        rows=len(learning),
-        metrics=metrics(holdout.target, expected),
+        rows=len(recent),
+        metrics=metrics(holdout.target, expected, model.task),
+        backtests=backtest(
+            fit_and_predict, learning, training_set.split_at, model.split.holdout, model.split.backtests,
+            task=model.task, history=candidate.history,
+        ),
         parity_error=parity_error(expected, prediction),
-        baseline={name: make_histogram(learning.features[:, i]) for i, name in enumerate(features)},
-        prediction_baseline=make_histogram(prediction),
-        libraries=_libraries(),
-    )
+        baseline={name: make_histogram(recent.features[:, i]) for i, name in enumerate(training_set.features)},
+        prediction_baseline=make_histogram(_described(prediction)),
+        libraries=_libraries(candidate),
+    )  # fmt: skip
     return report, artifact
 
 
-def _read(ports: Ports, training_set: TrainingSet, candidate: Candidate) -> tuple[Rows, Rows]:
+def _described(prediction: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return one number for each prediction: of several classes the place of the likeliest."""
+    return prediction if prediction.ndim == 1 else np.argmax(prediction, axis=1).astype(np.float64)
+
+
+def _read(ports: Ports, training_set: TrainingSet) -> tuple[Rows, Rows]:
     with tempfile.TemporaryDirectory() as folder:
         parts = []
         for key, name in ((training_set.train_key, "train"), (training_set.holdout_key, "holdout")):
             path = Path(folder) / f"{name}.parquet"
             download_verified(ports.artifacts, key, training_set.sha256[key], path)
-            parts.append(read_rows(path, training_set.features))
+            parts.append(read_rows(path, training_set.features, training_set.categories, training_set.classes))
     learning, holdout = parts
     if len(holdout) == 0:
         raise DataError("training set: no rows are held out; widen the split's holdout, or upload newer data")
-    start = history_start(training_set.split_at, candidate.history)
-    return (learning if start is None else learning.since(start)), holdout
+    return learning, holdout
 
 
-def _libraries() -> dict[str, str]:
+def _libraries(candidate: Candidate) -> dict[str, str]:
     modules: dict[str, Any] = {"numpy": np, "onnx": onnx, "onnxruntime": onnxruntime, "scikit-learn": sklearn}
-    return {name: str(module.__version__) for name, module in modules.items()}
+    found = {name: str(module.__version__) for name, module in modules.items()}
+    return found if candidate.estimator is None else {**found, "skl2onnx": version("skl2onnx")}

@@ -1,7 +1,7 @@
 """Turning a fitted estimator into an ONNX file, in double precision throughout.
 
 skl2onnx does not serve here: its trees are float32 (a value on a threshold takes the wrong branch) and its imputer has
-no double kernel in onnxruntime. Both algorithms are a handful of standard operators, which stand here as they are.
+no double kernel in onnxruntime. Every algorithm is a handful of standard operators, which stand here as they are.
 The file depends on the estimator alone: names, versions and producer are fixed, so equal fits give equal bytes.
 """
 
@@ -10,102 +10,104 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.pipeline import Pipeline
 
+from perennial.training.candidates import Fitted
+from perennial.training.export_custom import export_custom
+from perennial.training.export_trees import boosting, forest
+from perennial.training.graph import Graph, end_in_probabilities, to_bytes
+from perennial.training.preprocessing import BOOLEANS, CATEGORIES, ESTIMATE, NUMBERS, PREPARE
 from perennial.training.scoring import INPUT, OUTPUT
-from perennial.training.trees import flatten
 
-# The oldest that hold what is used here (TreeEnsemble came with ai.onnx.ml 5): any later runtime reads the file.
-_IR_VERSION = 10
-_OPSETS = (("", 21), ("ai.onnx.ml", 5))
-_ONE_TARGET, _SUM, _NO_TRANSFORM, _BRANCH_LEQ = 1, 1, 0, 0
-
-
-class _Graph:
-    """Nodes and constants of a graph in the making."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def constant(self, name: str, values: npt.ArrayLike) -> str:
-        """Add a float64 constant and return its name."""
-        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype=np.float64), name))
-        return name
-
-    def apply(self, operator: str, *inputs: str, to: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        self.nodes.append(helper.make_node(operator, list(inputs), [to], name=to, domain=domain, **attributes))
-        return to
+_GRAPHS = {
+    HistGradientBoostingRegressor: boosting,
+    HistGradientBoostingClassifier: boosting,
+    RandomForestRegressor: forest,
+    RandomForestClassifier: forest,
+    # Not offered by name; a custom candidate may name them.
+    ExtraTreesRegressor: forest,
+    ExtraTreesClassifier: forest,
+}
 
 
-def export(estimator: Any) -> bytes:
-    """Return the ONNX file of an estimator that ``perennial.training.candidates.fit`` has fitted.
+def export(fitted: Fitted) -> bytes:
+    """Return the ONNX file of what ``perennial.training.candidates.fit`` has fitted.
 
     The model has the input ``features`` (float64, shape (n, number of features), NaN for missing) and the output
-    ``prediction`` (float64, shape (n, 1)), and gives what ``estimator.predict`` gives but for rounding.
+    ``prediction`` (float64), and gives what ``perennial.training.candidates.predict`` gives but for rounding: shape
+    (n, 1) of a regression and of a binary task (the probability of true), else (n, number of classes).
 
     Raises
     ------
-    TypeError
-        The estimator is of neither kind.
+    DefinitionError
+        A custom estimator has no ONNX form, or not one of these shapes.
     """
-    graph = _Graph()
-    if isinstance(estimator, Pipeline):
-        _linear(graph, estimator)
-    elif isinstance(estimator, HistGradientBoostingRegressor):
-        _boosting(graph, estimator)
+    problem, estimator = fitted.problem, fitted.estimator
+    seen = [] if problem.task == "regression" else fitted.classes
+    graph = Graph()
+    # A subclass may predict otherwise than its base, so it is not taken for one.
+    draw = _GRAPHS.get(type(estimator))
+    if draw is not None:
+        draw(graph, estimator, problem, seen)
+    elif fitted.candidate.estimator is None:
+        _linear(graph, fitted, seen)
     else:
-        raise TypeError(f"there is no ONNX export of {type(estimator).__name__}")
-    model = _model(graph, int(estimator.n_features_in_))
-    checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+        return export_custom(fitted)
+    return to_bytes(graph, fitted.features, problem.classes or 1)
 
 
-def _linear(graph: _Graph, pipeline: Pipeline) -> None:
-    """Imputation, scaling and a weighted sum, in the order and the arithmetic of scikit-learn."""
-    imputer, scaler, estimator = (pipeline.named_steps[name] for name in ("impute", "scale", "estimate"))
-    missing = graph.apply("IsNaN", INPUT, to="missing")
-    filled = graph.apply("Where", missing, graph.constant("medians", imputer.statistics_), INPUT, to="filled")
-    centred = graph.apply("Sub", filled, graph.constant("means", scaler.mean_), to="centred")
-    scaled = graph.apply("Div", centred, graph.constant("scales", scaler.scale_), to="scaled")
-    weights = graph.constant("weights", np.reshape(estimator.coef_, (-1, 1)))
-    weighted = graph.apply("MatMul", scaled, weights, to="weighted")
-    graph.apply("Add", weighted, graph.constant("intercept", [estimator.intercept_]), to=OUTPUT)
+def _linear(graph: Graph, fitted: Fitted, seen: list[int]) -> None:
+    """Preparation and a weighted sum, in the order and the arithmetic of scikit-learn; of classes, its inverse link."""
+    pipeline: Pipeline = fitted.estimator
+    estimator = pipeline.named_steps[ESTIMATE]
+    prepared = _prepared(graph, pipeline.named_steps[PREPARE], fitted.features)
+    weights = np.atleast_2d(estimator.coef_).T
+    weighted = graph.apply("MatMul", prepared, graph.constant("weights", weights), to="weighted")
+    intercept = graph.constant("intercept", np.reshape(estimator.intercept_, (-1,)))
+    if fitted.problem.task == "regression":
+        graph.apply("Add", weighted, intercept, to=OUTPUT)
+        return
+    raw = graph.apply("Add", weighted, intercept, to="raw")
+    if len(seen) == 2:
+        found = graph.apply("Sigmoid", raw, to="sigmoid")
+    else:
+        found = graph.apply("Softmax", raw, to="softmax", axis=1)
+    end_in_probabilities(graph, found, seen, fitted.problem.classes)
 
 
-def _boosting(graph: _Graph, estimator: HistGradientBoostingRegressor) -> None:
-    """Sum of trees plus a constant, through the inverse link of the loss."""
-    trees = flatten([stage[0].nodes for stage in estimator._predictors])
-    total = graph.apply(
-        "TreeEnsemble", INPUT, to="trees", domain="ai.onnx.ml",
-        n_targets=_ONE_TARGET, aggregate_function=_SUM, post_transform=_NO_TRANSFORM,
-        tree_roots=trees.roots.tolist(),
-        nodes_featureids=trees.feature.tolist(),
-        nodes_modes=numpy_helper.from_array(np.full(len(trees.feature), _BRANCH_LEQ, np.uint8), "modes"),
-        nodes_splits=numpy_helper.from_array(trees.threshold, "splits"),
-        nodes_missing_value_tracks_true=trees.missing_goes_left.tolist(),
-        nodes_truenodeids=trees.left.tolist(), nodes_trueleafs=trees.left_is_leaf.tolist(),
-        nodes_falsenodeids=trees.right.tolist(), nodes_falseleafs=trees.right_is_leaf.tolist(),
-        leaf_targetids=[0] * len(trees.leaf), leaf_weights=numpy_helper.from_array(trees.leaf, "weights"),
-    )  # fmt: skip
-    base = graph.constant("base", np.reshape(estimator._baseline_prediction, (1,)))
-    logarithmic = estimator.loss in ("poisson", "gamma")
-    raw = graph.apply("Add", total, base, to="raw" if logarithmic else OUTPUT)
-    if logarithmic:
-        graph.apply("Exp", raw, to=OUTPUT)
+def _prepared(graph: Graph, preparation: Any, features: int) -> str:
+    """Prepare each kind of feature and put the columns side by side."""
+    parts = {name: (transformer, list(places)) for name, transformer, places in preparation.transformers_}
+    found = []
+    if NUMBERS in parts:
+        transformer, places = parts[NUMBERS]
+        imputer, scaler = (transformer.named_steps[name] for name in ("impute", "scale"))
+        filled = _filled(graph, places, features, imputer.statistics_, "numbers")
+        centred = graph.apply("Sub", filled, graph.constant("means", scaler.mean_), to="centred")
+        found.append(graph.apply("Div", centred, graph.constant("scales", scaler.scale_), to="scaled"))
+    if BOOLEANS in parts:
+        imputer, places = parts[BOOLEANS]
+        found.append(_filled(graph, places, features, imputer.statistics_, "booleans"))
+    if CATEGORIES in parts:
+        encoder, places = parts[CATEGORIES]
+        for place, categories in zip(places, encoder.categories_, strict=True):
+            column = graph.columns(INPUT, [place], f"category_{place}")
+            known = graph.constant(f"categories_{place}", np.reshape(categories, (1, -1)))
+            # NaN equals nothing, so a missing category is 0 throughout, as an unknown one is.
+            found.append(graph.one_if_equal(column, known, f"one_hot_{place}"))
+    return found[0] if len(found) == 1 else graph.apply("Concat", *found, to="prepared", axis=1)
 
 
-def _model(graph: _Graph, features: int) -> ModelProto:
-    source = helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["rows", features])
-    sink = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 1])
-    return helper.make_model(
-        helper.make_graph(graph.nodes, "perennial", [source], [sink], graph.constants),
-        producer_name="perennial",
-        ir_version=_IR_VERSION,
-        opset_imports=[helper.make_opsetid(domain, version) for domain, version in _OPSETS],
-    )
+def _filled(graph: Graph, places: list[int], features: int, values: Any, name: str) -> str:
+    """Take columns, with a value where one is missing."""
+    taken = INPUT if places == list(range(features)) else graph.columns(INPUT, places, name)
+    missing = graph.apply("IsNaN", taken, to=f"{name}_missing")
+    return graph.apply("Where", missing, graph.constant(f"{name}_filling", values), taken, to=f"{name}_filled")

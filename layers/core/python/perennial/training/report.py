@@ -29,6 +29,8 @@ class CandidateReport(Record):
 
     candidate: str
     algorithm: str
+    estimator: str | None = None
+    """Import path of a custom estimator."""
     parameters: dict[str, Any]
     """Arguments of the estimator as it was built, the seed's ``random_state`` apart."""
     seed: int

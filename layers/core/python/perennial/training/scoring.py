@@ -9,7 +9,9 @@ import onnxruntime
 INPUT = "features"
 """Name of the ONNX input: float64, shape (rows, features)."""
 OUTPUT = "prediction"
-"""Name of the ONNX output: float64, shape (rows, 1)."""
+"""Name of the ONNX output: float64, shape (rows, 1), or of several classes (rows, classes)."""
+_CHUNK = 10_000
+"""Rows that are scored at once: a graph may hold hundreds of numbers for each on its way."""
 
 
 def score(model: bytes, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -24,11 +26,16 @@ def score(model: bytes, features: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
 
     Returns
     -------
-    array of float64, shape (n,)
+    array of float64, shape (n,), or (n, number of classes) if there are several
+        Of a regression the number, of a binary task the probability of true, else each class's probability.
     """
     options = onnxruntime.SessionOptions()
     # One thread: the order in which trees are added up, hence the last bit, does not depend on the machine.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    (prediction,) = session.run([OUTPUT], {INPUT: np.ascontiguousarray(features, dtype=np.float64)})
-    return np.asarray(prediction, dtype=np.float64).reshape(-1)
+    parts = []
+    for start in range(0, max(1, len(features)), _CHUNK):
+        chunk = np.ascontiguousarray(features[start : start + _CHUNK], dtype=np.float64)
+        parts.append(np.asarray(session.run([OUTPUT], {INPUT: chunk})[0], dtype=np.float64))
+    prediction = np.concatenate(parts)
+    return prediction[:, 0] if prediction.shape[1] == 1 else prediction
