@@ -171,14 +171,14 @@ def test_an_entity_must_be_a_column_of_the_dataset_too() -> None:
         ({"filter": "miles"}, "filter: must be a condition, but gives DOUBLE"),
         ({"filter": "random() < 0.5"}, "filter: random gives another value each time"),
         ({"features": {"now": ("distanc",)}}, "features/now.sql gives no column 'distanc'; the nearest are distance"),
-        ({"features": {"now": ("text",)}}, "text is VARCHAR, but features are numbers or booleans"),
+        ({"features": {"now": ("day",)}}, "day is DATE, but features are numbers, booleans or texts"),
         ({"features": {"now": ("distance", "distance")}}, "lists a column twice"),
         ({"features": {"now": ()}}, "lists no column"),
     ],
 )
 def test_a_model_that_does_not_fit_its_dataset_or_views_is_refused(changes: dict[str, Any], says: str) -> None:
-    view = request("SELECT miles AS distance, flag AS text, zone > 5 AS far FROM rides")
-    check_definitions(definitions(view, model(features={"now": ("distance", "far")})))
+    view = request("SELECT miles AS distance, flag AS text, zone > 5 AS far, began::DATE AS day FROM rides")
+    check_definitions(definitions(view, model(features={"now": ("distance", "far", "text")})))
     assert says in refusal(view, model(**changes))
 
 

@@ -34,7 +34,8 @@ class TrainingSet(Record):
     rows_train: int
     rows_holdout: int
     rows_without_target: int = 0
-    """Rows that passed the model's filter, but whose target is unknown; they are in neither part."""
+    """Rows that passed the model's filter, but whose target is unknown, or a class that no training row has; they are
+    in neither part."""
     snapshots: tuple[str, ...]
     views: dict[str, str]
     """Stored view to the key of its offline table's manifest."""
