@@ -149,6 +149,7 @@ class Assessment(Record):
     """The feature of that index."""
     prediction_drift: float | None
     performance: float | None
-    """The model's metric over labelled predictions, in the target's unit."""
+    """The model's metric over labelled predictions; an error is in the target's unit."""
     performance_ratio: float | None
-    """``performance`` divided by the metric on the held-out rows; None without either."""
+    """How many times worse ``performance`` is than the metric on the held-out rows; None without either. Of an error
+    the one divided by the other, of a score (more of it is better) what each lacks to 1."""

@@ -156,7 +156,8 @@ class Predictor:
         """Return online values as a model reads them."""
         categories = self.artifact.manifest.categories.get(feature)
         if categories is not None:
-            return encode(self._texts(values), categories).tolist()
+            places: list[float] = encode(self._texts(values), categories).tolist()
+            return places
         return [float("nan") if value is None else float(value) for value in values]
 
 
