@@ -249,3 +249,57 @@ def test_an_aggregate_that_the_engine_spells_out_is_one() -> None:
     assert "must go row by row over rides, without the aggregate geomean" in refusal(
         request("SELECT geomean(miles) AS m FROM rides")
     )
+
+
+VIEW = request("SELECT miles AS distance, flag AS text, zone > 5 AS far, zone AS place FROM rides")
+
+
+def classes(task: str = "binary", **changes: Any) -> Model:
+    trees = Candidate(name="trees", algorithm="hist_gradient_boosting")
+    return model(**{"task": task, "target": "zone > 5", "candidates": (trees,), **changes})
+
+
+@pytest.mark.parametrize(
+    "well",
+    [
+        classes(),
+        classes("multiclass", target="flag"),
+        model(features={"now": ("text", "distance")}, preprocessing={"now.text": "categorical"}),
+        classes(
+            features={"now": ("far", "place")}, preprocessing={"now.far": "categorical", "now.place": "categorical"}
+        ),
+        classes(slices={"far": "zone > 5", "flag": "flag"}),
+    ],
+)
+def test_conditions_classes_texts_and_slices_are_well(well: Model) -> None:
+    check_definitions(definitions(VIEW, well))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (model(target="zone > 5"), 'target: must be a number, but gives BOOLEAN; write task = "binary"'),
+        (
+            classes(target="zone"),
+            "target: must be a condition, as the task is binary, but gives BIGINT; write `zone = 1`",
+        ),
+        (classes(target="zone + 1"), "write `(zone + 1) = 1`"),
+        (classes(target="flag"), "but gives VARCHAR; compare it with something"),
+        (
+            classes("multiclass", target="zone"),
+            "must be a text, as the task is multiclass, but gives BIGINT; write `CAST(",
+        ),
+        (
+            model(features={"now": ("text",)}, preprocessing={"now.text": "number"}),
+            "now.text is text, which is categorical and no number; CAST it AS DOUBLE in features/now.sql",
+        ),
+        (
+            classes(slices={"far": "zone"}),
+            "models/fare.toml: slices.far: must be a condition or a text, but gives BIGINT",
+        ),
+        (classes(slices={"far": "max(flag)"}), "slices.far: must go row by row"),
+        (classes(slices={"far": "flags"}), "slices.far: dataset rides has no column 'flags'; the nearest are flag"),
+    ],
+)
+def test_a_target_a_feature_or_a_slice_that_is_something_else_is_refused(wrong: Model, says: str) -> None:
+    assert says in refusal(VIEW, wrong)

@@ -74,8 +74,8 @@ def parse_labels(body: str | bytes | None) -> list[Label]:
         known = first.setdefault(prediction_id, labels[-1])
         if known.label != labels[-1].label:
             raise RequestError(
-                f"{place} says {label!r} of {prediction_id}, but an earlier one of this call says {known.label!r}; "
-                "send one of them",
+                f"{place} says {shown(label)} of {shown(prediction_id)}, but an earlier one of this call says "
+                f"{shown(known.label)}; send one of them",
                 f"{place}.label",
             )
     return labels
