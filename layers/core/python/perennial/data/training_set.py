@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,22 +10,22 @@ from typing import cast
 
 import duckdb
 
+from perennial.data.counted_rows import SLICE, TARGET, counted_rows, faults_of
 from perennial.data.engine import DEFAULTS, Resources, connect, one, write_query
 from perennial.data.feature_types import categorical_features
 from perennial.data.point_in_time import StoredLookup, join_features
 from perennial.data.training_values import categories_of, classes_of, require_small
 from perennial.data.views.columns_read import columns_named, columns_read
 from perennial.data.views.request_sql import passing_through
-from perennial.data.views.view_sql import dataset_rows, moment
 from perennial.definitions import Dataset, FeatureView, Model
 from perennial.definitions.files import Definitions
-from perennial.errors import DataError, DefinitionError
+from perennial.errors import DataError
 from perennial.manifest import feature_column
 from perennial.sql import category, identifier, literal
 
 # No dataset can have columns of these names, as they are not printable.
-_AT, _ENTITY, _SLICE, _TARGET_NAME = "\x01event_time", "\x01entity ", "\x01slice ", "\x01target"
-_TARGET = identifier(_TARGET_NAME)
+_AT, _ENTITY = "\x01event_time", "\x01entity "
+_TARGET = identifier(TARGET)
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,8 @@ def latest_event(
     """
     if not parts:
         return None
-    with connect(folder, resources, parts) as connection, _faults_of(f"models/{model.name}.toml: filter or target"):
-        rows = _rows(connection, model, dataset, parts)
+    with connect(folder, resources, parts) as connection, faults_of(f"models/{model.name}.toml: filter or target"):
+        rows = counted_rows(connection, model, dataset, parts)
         (latest,) = one(
             connection, f"SELECT max({identifier(dataset.event_time)}) FROM ({rows}) WHERE {_TARGET} IS NOT NULL"
         )
@@ -199,7 +198,7 @@ class _Maker:
 
     def without_target(self, since: datetime | None) -> int:
         """Count the rows from a moment on that pass the filter and have no target."""
-        with _faults_of(f"models/{self.model.name}.toml: filter or target"):
+        with faults_of(f"models/{self.model.name}.toml: filter or target"):
             rows = f"({self._rows(since, None)}) WHERE {_TARGET} IS NULL"
             return cast(int, one(self.connection, f"SELECT count(*) FROM {rows}")[0])
 
@@ -226,13 +225,13 @@ class _Maker:
         sliced = tuple(self.model.slices) if slices else ()
         self._try_slices(sliced, since, before)
         # Filter, target and slices went well on these very rows just before: what fails now is the request view.
-        with _faults_of(f"features/{request.name}.sql" if request else f"models/{self.model.name}.toml"):
+        with faults_of(f"features/{request.name}.sql" if request else f"models/{self.model.name}.toml"):
             base = self._base(request, stored, since, before, sliced)
             lookups = [self._lookup(view, since, before) for view in stored]
             joined = join_features(self.connection, base, _AT, lookups)
             chosen = [f"{self._value(name)} AS {identifier(name)}" for name in feature_columns(self.model)]
             chosen.append(f"{_TARGET} AS target")
-            chosen += [f"{identifier(_SLICE + name)} AS {identifier(f'slice:{name}')}" for name in sliced]
+            chosen += [f"{identifier(SLICE + name)} AS {identifier(f'slice:{name}')}" for name in sliced]
             query = f"SELECT {identifier(_AT)} AS event_time, {', '.join(chosen)} FROM ({joined})"
             if classes and self.model.task == "multiclass":
                 query += f" WHERE {_among(classes)}"
@@ -241,8 +240,8 @@ class _Maker:
     def _try_slices(self, names: Sequence[str], since: datetime | None, before: datetime | None) -> None:
         for name in names:
             rows = self._rows(since, before, (name,))
-            with _faults_of(f"models/{self.model.name}.toml: slices.{name}"):
-                one(self.connection, f"SELECT count({identifier(_SLICE + name)}) FROM ({rows})")
+            with faults_of(f"models/{self.model.name}.toml: slices.{name}"):
+                one(self.connection, f"SELECT count({identifier(SLICE + name)}) FROM ({rows})")
 
     def _value(self, feature: str) -> str:
         column = identifier(feature)
@@ -250,7 +249,7 @@ class _Maker:
 
     def _rows(self, since: datetime | None, before: datetime | None, slices: Sequence[str] = ()) -> str:
         dataset = self.definitions.dataset(self.model.dataset)
-        return _rows(self.connection, self.model, dataset, self.parts, since, before, slices)
+        return counted_rows(self.connection, self.model, dataset, self.parts, since, before, slices)
 
     def _base(
         self,
@@ -265,7 +264,7 @@ class _Maker:
         entities = dict.fromkeys(column for view in stored for column in view.entity)
         passed = {_AT: time, **{_ENTITY + column: column for column in entities}}
         renamed = ", ".join(f"{identifier(column)} AS {identifier(name)}" for name, column in passed.items())
-        kept = (_TARGET_NAME, *(_SLICE + name for name in slices))
+        kept = (TARGET, *(SLICE + name for name in slices))
         others = ", ".join(map(identifier, kept))
         rows = f"({self._rows(since, before, slices)}) WHERE {_TARGET} IS NOT NULL"
         if request is None:
@@ -287,46 +286,8 @@ class _Maker:
         return StoredLookup(view, self.stored[view.name], columns, entity, since=oldest, until=before)
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection,
-    model: Model,
-    dataset: Dataset,
-    parts: Sequence[Path],
-    since: datetime | None = None,
-    before: datetime | None = None,
-    slices: Sequence[str] = (),
-) -> str:
-    """Return the SELECT of a dataset's rows that pass a model's filter, with their target and slices."""
-    time = identifier(dataset.event_time)
-    conditions = [f"{time} {sign} {moment(at)}" for sign, at in ((">=", since), ("<", before)) if at is not None]
-    conditions.append(f"({model.filter}\n)")
-    texts = "".join(f", CAST(({model.slices[name]}\n) AS VARCHAR) AS {identifier(_SLICE + name)}" for name in slices)
-    return (
-        f"SELECT *, {_target(model)} AS {_TARGET}{texts} "
-        f"FROM ({dataset_rows(connection, dataset, parts)}) AS {identifier(dataset.name)} "
-        f"WHERE {' AND '.join(conditions)}"
-    )
-
-
-def _target(model: Model) -> str:
-    """Return the target: a class's text, or a number (0 or 1 of a condition), null unless finite."""
-    if model.task == "multiclass":
-        return f"CAST(({model.target}\n) AS VARCHAR)"
-    target = f"CAST(({model.target}\n) AS DOUBLE)"
-    return f"CASE WHEN isfinite({target}) THEN {target} END"
-
-
 def _among(classes: Sequence[str]) -> str:
     return f"{_TARGET} IN ({', '.join(map(literal, classes))})"
-
-
-@contextmanager
-def _faults_of(place: str) -> Iterator[None]:
-    """Say of SQL that fails on the rows whose definition it is."""
-    try:
-        yield
-    except (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-        raise DefinitionError(f"{place}: {str(error).splitlines()[0]}") from error
 
 
 def _double(expression: str) -> str:
