@@ -156,14 +156,13 @@ def predict(
     json: Json = False,
 ) -> None:
     """Ask a deployed model for predictions through its API."""
-    from infra.operations import predict_rows
+    from infra.operations import predict_rows, predictions_table
     from infra.rows import read_instances
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
     answers = predict_rows(deployment, model, read_instances(deployment, model, file, version), version)
-    rows = [(a["prediction_id"], a["version"], a["value"]) for a in answers]
-    display.result(answers, table(model, ["prediction", "version", "value"], rows))
+    display.result(answers, predictions_table(model, answers))
 
 
 @app.command()

@@ -99,12 +99,27 @@ def roll_back(catalog: Catalog, model: str, to: int | None, person: str, reason:
 def predict_rows(
     deployment: Deployment, model: str, instances: Sequence[dict[str, Any]], version: int | None = None
 ) -> list[dict[str, Any]]:
-    """Ask the API for predictions of any number of rows; each answer has prediction_id, value and version."""
+    """Ask the API for predictions of any number of rows; each answer is one of the API's, with the version."""
     answers: list[dict[str, Any]] = []
     for chunk in _chunks(instances):
         answer = deployment.api.predict(model, chunk, version)
         answers += [{**one, "version": answer["version"]} for one in answer["predictions"]]
     return answers
+
+
+def predictions_table(model: str, answers: Sequence[dict[str, Any]]) -> Table:
+    """Return a table of predictions: values, or labels with their probabilities."""
+    columns = {"prediction": "prediction_id", "version": "version", "value": "value"}
+    if any("label" in answer for answer in answers):
+        # The value of a condition is the probability that it holds, whatever the label.
+        answers = [{**answer, "label": _plainly(answer["label"])} for answer in answers]
+        name = "probability" if any("probabilities" in answer for answer in answers) else "probability of true"
+        columns = {"prediction": "prediction_id", "version": "version", "label": "label", name: "value"}
+    return table(model, list(columns), [[answer[key] for key in columns.values()] for answer in answers])
+
+
+def _plainly(label: bool | str) -> str:
+    return label if isinstance(label, str) else str(label).lower()
 
 
 def send_labels(deployment: Deployment, model: str, labels: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -75,7 +75,7 @@ ACCESS: dict[str, Access] = {
     "predict": Access(
         reads=("models/*",), writes=("predictions/*",), catalog="read", partitions=_MODELS, online="read"
     ),
-    "feedback": Access(reads=("predictions/*", "labels/*"), writes=("labels/*",)),
+    "feedback": Access(reads=("predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS),
     "monitor": Access(
         reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from perennial import keys
 from perennial.definitions import Column
 from perennial.manifest import Histogram, Manifest, RequestView, StoredView
 from perennial.ports import Ports
-from tests.support.records import AT, a_version
+from tests.support.records import AT, a_training_set, a_version
 
 MODEL = "taxi_fare"
 SQL = """SELECT
@@ -37,19 +38,41 @@ VIEW_VERSION = "f" * 64
 
 def linear_graph(weights: Sequence[float] = WEIGHTS, bias: float = BIAS, dtype: int = TensorProto.DOUBLE) -> bytes:
     """Return an ONNX file that computes ``x @ weights + bias``, missing values counting as 0."""
-    column = helper.make_tensor("weights", dtype, [len(weights), 1], list(weights))
+    return _graph([[weight] for weight in weights], [bias], "Identity", dtype)
+
+
+def logistic_graph(weights: Sequence[float] = WEIGHTS, bias: float = BIAS) -> bytes:
+    """Return an ONNX file that computes the probability ``sigmoid(x @ weights + bias)``."""
+    return _graph([[weight] for weight in weights], [bias], "Sigmoid")
+
+
+def softmax_graph(weights: Sequence[Sequence[float]], bias: Sequence[float]) -> bytes:
+    """Return an ONNX file that computes the probabilities ``softmax(x @ weights + bias)``, a column for each class."""
+    return _graph(weights, bias, "Softmax")
+
+
+def _graph(
+    weights: Sequence[Sequence[float]], bias: Sequence[float], link: str, dtype: int = TensorProto.DOUBLE
+) -> bytes:
+    shape = [len(weights), len(bias)]
+    matrix = helper.make_tensor("weights", dtype, shape, [weight for row in weights for weight in row])
     nodes = [
         helper.make_node("IsNaN", ["features"], ["missing"]),
         helper.make_node("Where", ["missing", "zero", "features"], ["filled"]),
         helper.make_node("MatMul", ["filled", "weights"], ["product"]),
-        helper.make_node("Add", ["product", "bias"], ["prediction"]),
+        helper.make_node("Add", ["product", "bias"], ["sum"]),
+        helper.make_node(link, ["sum"], ["prediction"]),
     ]
     graph = helper.make_graph(
         nodes,
         "linear",
-        [helper.make_tensor_value_info("features", dtype, [None, len(weights)])],
-        [helper.make_tensor_value_info("prediction", dtype, [None, 1])],
-        [column, helper.make_tensor("bias", dtype, [1], [bias]), helper.make_tensor("zero", dtype, [1], [0.0])],
+        [helper.make_tensor_value_info("features", dtype, [None, shape[0]])],
+        [helper.make_tensor_value_info("prediction", dtype, [None, shape[1]])],
+        [
+            matrix,
+            helper.make_tensor("bias", dtype, [shape[1]], list(bias)),
+            helper.make_tensor("zero", dtype, [1], [0.0]),
+        ],
     )
     content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
     assert isinstance(content, bytes)
@@ -106,6 +129,35 @@ def a_manifest(graph: bytes | None = None, **changes: Any) -> Manifest:
     return Manifest(**{**example, **changes})
 
 
+PLAN_SQL = "SELECT upper(plan) AS plan, calls FROM customers"
+PLANS = ("BASIC", "PLUS")
+REASONS = ("moved", "price", "service")
+PRICE_GRAPH = softmax_graph([[0.0, math.log(4), 0.0], [0.0, 0.0, 0.0]], [math.log(2), math.log(1), math.log(1)])
+"""Odds of the three reasons 2:1:1 on the plan BASIC, a missing one counting as such, and 2:4:1 on the plan PLUS."""
+
+
+def a_classifier(task: str, graph: bytes, **changes: Any) -> Manifest:
+    """Return the manifest of a model of classes over a text and a number: version 1, with a request view alone."""
+    multiclass = task == "multiclass"
+    places = Histogram(edges=(0.0, 1.0, 2.0), counts=(0, 500, 500, 0, 0))
+    example = {
+        "task": task,
+        "classes": REASONS if multiclass else ("false", "true"),
+        "metric": "accuracy" if multiclass else "log_loss",
+        "metrics": {"accuracy": 0.9} if multiclass else {"log_loss": math.log(2)},
+        "features": ("customer__plan", "customer__calls"),
+        "categories": {"customer__plan": PLANS},
+        "request": RequestView(name="customer", table="customers", sql=PLAN_SQL, columns=("plan", "calls")),
+        "stored": (),
+        "inputs": {"plan": Column(type="string", nullable=True), "calls": Column(type="integer")},
+        "ignored": (),
+        "event_time": None,
+        "baseline": {"customer__plan": places, "customer__calls": places},
+        "prediction_baseline": places,
+    }
+    return a_manifest(graph, **{**example, **changes})
+
+
 def register(
     ports: Ports, manifest: Manifest | None = None, graph: bytes | None = None, *, champion: bool = True, **changes: Any
 ) -> Manifest:
@@ -116,12 +168,13 @@ def register(
     manifest_key = keys.artifact(manifest.model, manifest.version, "manifest.json")
     ports.artifacts.put(keys.artifact(manifest.model, manifest.version, "model.onnx"), graph)
     ports.artifacts.put(manifest_key, content)
+    learnt_from = a_training_set(classes=manifest.classes, categories=manifest.categories)
     version = a_version(
         manifest.version,
         manifest.model,
         manifest_key=manifest_key,
         manifest_sha256=hashlib.sha256(content).hexdigest(),
-        **changes,
+        **{"training_set": learnt_from, **changes},
     )
     ports.catalog.publish_version(version)
     if champion:

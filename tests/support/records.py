@@ -101,20 +101,25 @@ def a_view(revision: int = 1, **changes: Any) -> ViewVersion:
     return ViewVersion(**{**example, **changes})
 
 
+def a_training_set(**changes: Any) -> TrainingSet:
+    """Return the training set of a regression on one feature."""
+    example: dict[str, Any] = {
+        "training_set_id": "t1",
+        "train_key": "training-sets/fare/train-1.parquet",
+        "holdout_key": "training-sets/fare/holdout-1.parquet",
+        "features": ("trip_context__distance",),
+        "split_at": AT,
+        "rows_train": 100,
+        "rows_holdout": 20,
+        "snapshots": ("s1",),
+        "views": {},
+        "sha256": {},
+    }
+    return TrainingSet(**{**example, **changes})
+
+
 def a_version(version: int = 1, model: str = "fare", **changes: Any) -> ModelVersion:
     """Return a version whose gate said yes."""
-    training_set = TrainingSet(
-        training_set_id="t1",
-        train_key="training-sets/fare/train-1.parquet",
-        holdout_key="training-sets/fare/holdout-1.parquet",
-        features=("trip_context__distance",),
-        split_at=AT,
-        rows_train=100,
-        rows_holdout=20,
-        snapshots=("s1",),
-        views={},
-        sha256={},
-    )
     verdict = Verdict(
         candidate="ridge",
         passed=True,
@@ -131,7 +136,7 @@ def a_version(version: int = 1, model: str = "fare", **changes: Any) -> ModelVer
         "manifest_sha256": f"{version:064d}",
         "metrics": {"mae": 1.5},
         "verdict": verdict,
-        "training_set": training_set,
+        "training_set": a_training_set(),
         "run_id": f"train-{version}",
         "trigger": Trigger(kind="person", source="arn:aws:iam::000000000000:user/ada"),
         "created_at": AT,

@@ -23,11 +23,13 @@ from moto import mock_aws
 
 from perennial.aws.online import DynamoOnlineStore
 from perennial.data.contract.validate import validate
+from perennial.data.feature_types import categorical_features
 from perennial.data.training_set import Period, feature_columns, write_training_set
 from perennial.data.views.latest_rows import online_changes
 from perennial.data.views.view_sql import DatasetTable, create_table
 from perennial.definitions import Dataset, FeatureView, Model
 from perennial.definitions.files import Definitions
+from perennial.encoding import encode
 from perennial.errors import RequestError
 from perennial.ports import OnlineStore
 from perennial.serving.payload import parse_instances, read_columns
@@ -73,7 +75,11 @@ CONTEXT = FeatureView(
     lower(s) = s AS small, ascii(c) AS code, c IN ('A', '☃') AS known, b AS flag, coalesce(b::INT, -1) AS filled,
     hour(t) AS hour, epoch_us(t) % 1000003 AS micros, epoch(z) AS seconds, hour(z) AS utc_hour, isodow(z) AS weekday,
     date_diff('day', d, t::DATE) AS days, dayofyear(d) AS day, i::DOUBLE / (abs(x) + 1) AS ratio,
-    CASE WHEN x > 0 OR s IS NULL THEN i END AS chosen
+    CASE WHEN x > 0 OR s IS NULL THEN i END AS chosen,
+    s AS word, c AS letter, upper(s) || coalesce(c, '-') AS shout, CAST(z AS VARCHAR) AS moment,
+    CAST(d AS VARCHAR) AS day_text,
+    b AS agrees, i AS number, i % 3 = 0 AS thrice, price AS amount, x AS real, CAST(x / 1e300 AS FLOAT) AS coarse,
+    i::HUGEINT * 2 AS huge
 FROM "rows" -- a comment""",
 )
 STATS = FeatureView.model_validate(
@@ -87,7 +93,9 @@ STATS = FeatureView.model_validate(
         "sql": """SELECT c, price, z, t + INTERVAL 1 MICROSECOND AS known_at, max(x) AS most, sum(i) AS total,
     sum(price) AS turnover, bool_or(b) AS flag, max(CAST(x / 1e300 AS FLOAT)) AS single,
     min(i) AS least, avg(price) AS mean,
-    sum(price) / 3 AS third
+    sum(price) / 3 AS third, max(s) AS word, string_agg(DISTINCT c, '☃' ORDER BY c) AS letters, bool_or(b) AS agrees,
+    min(i) AS number, max(price) AS amount, sum(price) AS amounts, max(x) AS real,
+    max(CAST(x / 1e300 AS FLOAT)) AS coarse, sum(i) AS huge
 FROM rows WHERE c IS NOT NULL AND price IS NOT NULL AND z IS NOT NULL GROUP BY ALL""",
     }
 )
@@ -107,12 +115,16 @@ FEATURES = {
     "stats": re.findall(r"AS (\w+)(?=,|\nFROM)", STATS.sql)[1:],
     "by_number": ["rows", "squares"],
 }
+# Text is categorical by itself; these are numbers and booleans of which each value is a category.
+TOLD = {"context": ["agrees", "number", "thrice", "amount", "real", "coarse", "huge"]}
+TOLD["stats"] = ["agrees", "number", "amount", "amounts", "real", "coarse", "huge"]
 MODEL = Model.model_validate(
     {
         "name": "model",
         "dataset": "rows",
         "target": "n",
         "features": FEATURES,
+        "preprocessing": {f"{view}.{column}": "categorical" for view, columns in TOLD.items() for column in columns},
         "split": {"holdout": "1 day"},
         "candidates": [{"name": "ridge", "algorithm": "ridge"}],
     }
@@ -187,9 +199,7 @@ def as_json(row: Mapping[str, str], number: int) -> str:
     return "{" + ", ".join(f'"{name}": {text}' for name, text in {"n": str(number), **row}.items()) + "}"
 
 
-def offline(
-    lines: Sequence[str], later: int, stored: Mapping[str, Path], folder: Path
-) -> dict[int, np.ndarray[Any, Any]]:
+def offline(lines: Sequence[str], later: int, stored: Mapping[str, Path], folder: Path) -> dict[int, dict[str, Any]]:
     """Return the features of the rows from number ``later`` on, as a training set has them."""
     part = ingest(lines, folder)
     train, holdout = folder / "train.parquet", folder / "holdout.parquet"
@@ -200,7 +210,21 @@ def offline(
     )
     chosen = ", ".join(f'"{name}"' for name in feature_columns(MODEL))
     query = f"SELECT target, {chosen} FROM '{train}' WHERE target >= {later}"
-    return {int(row[0]): np.array(row[1:], dtype=np.float64) for row in duckdb.sql(query).fetchall()}
+    return {
+        int(row[0]): dict(zip(feature_columns(MODEL), row[1:], strict=True)) for row in duckdb.sql(query).fetchall()
+    }
+
+
+def learnt(rows: Mapping[int, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return categories that hold all texts of the rows but the first, so that one value is unseen."""
+    texts = {name: {row[name] for row in rows.values()} - {None} for name in categorical_features(MODEL, DEFINITIONS)}
+    return {name: tuple(sorted(values)[1:]) if len(values) > 1 else tuple(values) for name, values in texts.items()}
+
+
+def as_learnt(row: Mapping[str, Any], categories: Mapping[str, Sequence[str]]) -> np.ndarray[Any, Any]:
+    """Return the features of a training row as a model reads them."""
+    coded = {name: encode([row[name]], known)[0] for name, known in categories.items()}
+    return np.array([*{**row, **coded}.values()], dtype=np.float64)
 
 
 def ingest(lines: Sequence[str], folder: Path) -> Path:
@@ -226,12 +250,15 @@ def materialise(view: FeatureView, part: Path, folder: Path, store: OnlineStore,
     return path
 
 
-def online(lines: Sequence[str], store: OnlineStore, versions: Mapping[str, str]) -> np.ndarray[Any, Any]:
+def online(
+    lines: Sequence[str], store: OnlineStore, versions: Mapping[str, str], categories: Mapping[str, Sequence[str]]
+) -> np.ndarray[Any, Any]:
     """Return the features of rows that come as a request."""
     sources = signature(DEFINITIONS, "model")
     stored = tuple(view.model_copy(update={"version": versions[view.name]}) for view in sources.stored)
     manifest = a_manifest(
         features=feature_columns(MODEL),
+        categories=categories,
         request=sources.request,
         stored=stored,
         inputs=sources.inputs,
@@ -253,7 +280,15 @@ def store() -> Iterator[OnlineStore]:
 
 
 FIRST, LAST = {"t": '"1990-01-01"'}, {"t": '"2035-01-01"'}
-MEETING = {"c": '"A"', "price": "1.5", "z": json.dumps(ZONED[4]), "x": "-0.0", "s": '"é"', "i": "9007199254740993"}
+MEETING = {
+    "c": '"A"',
+    "price": "1.5",
+    "z": json.dumps(ZONED[4]),
+    "x": "-0.0",
+    "s": '"é"',
+    "i": "9007199254740993",
+    "b": "true",
+}
 
 
 @given(st.lists(EARLIER, max_size=12), st.lists(LATER, min_size=1, max_size=12))
@@ -279,12 +314,14 @@ def test_features_of_training_rows_and_of_requests_are_equal_bit_for_bit(
         tables = {view.name: materialise(view, part, folder, store, versions[view.name]) for view in (STATS, BY_NUMBER)}
         expected = offline([*known, *asked, as_json(LAST, 10**6)], len(known), tables, folder)
 
-    found = online(asked, store, versions)
+    categories = learnt(expected)
+    found = online(asked, store, versions, categories)
 
     for number, row in enumerate(found, start=len(known)):
+        offline_row = as_learnt(expected[number], categories)
         names = [
             (name, offline_value, online_value)
-            for name, offline_value, online_value in zip(feature_columns(MODEL), expected[number], row, strict=True)
+            for name, offline_value, online_value in zip(feature_columns(MODEL), offline_row, row, strict=True)
             if offline_value.tobytes() != online_value.tobytes()
             and not (np.isnan(offline_value) and np.isnan(online_value))
         ]
@@ -329,15 +366,17 @@ def test_a_request_from_before_the_latest_value_gets_the_one_before_it_as_a_trai
         tables = {view.name: materialise(view, part, folder, store, version) for view in (STATS, BY_NUMBER)}
         expected = offline([as_json(FIRST, 0), *asked, as_json(LAST, 10**6)], 2, tables, folder)
 
-    found = online(asked, store, versions)
+    categories = learnt(expected)
+    found = online(asked, store, versions, categories)
 
     place = feature_columns(MODEL).index("stats__total")
     seen = [None if np.isnan(row[place]) else float(row[place]) for row in found]
     assert float(values[0]) in seen
     assert seen[0] is None
     for number, row in enumerate(found, start=2):
-        assert np.array_equal(row, expected[number], equal_nan=True), moments[number - 2]
-        assert np.array_equal(np.signbit(row), np.signbit(expected[number])), moments[number - 2]
+        trained = as_learnt(expected[number], categories)
+        assert np.array_equal(row, trained, equal_nan=True), moments[number - 2]
+        assert np.array_equal(np.signbit(row), np.signbit(trained)), moments[number - 2]
 
 
 def test_the_example_meets_what_is_known_so_that_the_test_can_fail(store: OnlineStore) -> None:
@@ -347,8 +386,36 @@ def test_the_example_meets_what_is_known_so_that_the_test_can_fail(store: Online
         for view in (STATS, BY_NUMBER):
             materialise(view, part, Path(temporary), store, versions[view.name])
     lines = [as_json({**MEETING, "t": '"2019-06-01"', "x": "0.0"}, 1), as_json({**MEETING, "t": '"2019-07-07"'}, 2)]
-    fresh, stale = online(lines, store, versions)
+    categories = {
+        "stats__word": ("e", "é"),
+        "stats__agrees": ("false", "true"),
+        "stats__number": ("9007199254740993",),
+        "stats__huge": ("9007199254740992.0",),
+        "stats__amount": ("1.50", "1.5"),
+        "stats__real": ("-0.0", "0.0"),
+        "context__word": ("é",),
+        "context__amount": ("1.5",),
+        "context__number": ("9007199254740993",),
+        "context__real": ("-0.0", "0.0"),
+        "context__agrees": ("true",),
+    }
+    absent = {name: () for name in categorical_features(MODEL, DEFINITIONS) if name not in categories}
+    fresh, stale = online(lines, store, versions, {**categories, **absent})
     names = feature_columns(MODEL)
+    codes = {name: fresh[names.index(name)] for name in categories}
+    assert codes == {
+        "stats__word": 1,
+        "stats__agrees": 1,
+        "stats__number": 0,
+        "stats__huge": 0,
+        "stats__amount": 1,
+        "stats__real": 1,
+        "context__word": 0,
+        "context__amount": 0,
+        "context__number": 0,
+        "context__real": 1,
+        "context__agrees": 0,
+    }
     assert fresh[names.index("stats__turnover")] == 1.5
     assert fresh[names.index("by_number__squares")] == float(9007199254740993**2)
     assert np.isnan(stale[names.index("stats__turnover")])  # 401 days later, beyond its ttl

@@ -157,10 +157,10 @@ def test_a_snapshot_is_named_by_the_beginning_of_its_id(notebook: Client) -> Non
 
 def test_a_training_frame_is_what_the_champion_learnt_from(ports: Ports, tmp_path: Path) -> None:
     contents = {}
-    for part, rows in (("train", 3), ("holdout", 2)):
+    for part, rows, sliced in (("train", 3, ""), ("holdout", 2, ", 'true' AS \"slice:far\"")):
         path = tmp_path / f"{part}.parquet"
         duckdb.sql(
-            f"SELECT TIMESTAMP '2019-03-01' AS event_time, 1.5 AS f, range AS target FROM range({rows})"
+            f"SELECT TIMESTAMP '2019-03-01' AS event_time, 'é' AS f, range AS target{sliced} FROM range({rows})"
         ).write_parquet(str(path))
         contents[f"training-sets/fare/{part}.parquet"] = path.read_bytes()
     train, holdout = contents
@@ -177,7 +177,9 @@ def test_a_training_frame_is_what_the_champion_learnt_from(ports: Ports, tmp_pat
 
     found = notebook.training_frame("fare")
     assert found["part"].value_counts().to_dict() == {"train": 3, "holdout": 2}
-    assert found.columns.tolist() == ["event_time", "f", "target", "part"]
+    assert found.columns.tolist() == ["event_time", "f", "target", "part", "slice:far"]
+    assert found["f"].tolist() == ["é"] * 5
+    assert found["slice:far"].isna().tolist() == [True] * 3 + [False] * 2
 
 
 def test_the_files_of_a_client_go_when_it_is_closed(notebook: Client) -> None:

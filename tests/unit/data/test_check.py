@@ -171,14 +171,14 @@ def test_an_entity_must_be_a_column_of_the_dataset_too() -> None:
         ({"filter": "miles"}, "filter: must be a condition, but gives DOUBLE"),
         ({"filter": "random() < 0.5"}, "filter: random gives another value each time"),
         ({"features": {"now": ("distanc",)}}, "features/now.sql gives no column 'distanc'; the nearest are distance"),
-        ({"features": {"now": ("text",)}}, "text is VARCHAR, but features are numbers or booleans"),
+        ({"features": {"now": ("day",)}}, "day is DATE, but features are numbers, booleans or texts"),
         ({"features": {"now": ("distance", "distance")}}, "lists a column twice"),
         ({"features": {"now": ()}}, "lists no column"),
     ],
 )
 def test_a_model_that_does_not_fit_its_dataset_or_views_is_refused(changes: dict[str, Any], says: str) -> None:
-    view = request("SELECT miles AS distance, flag AS text, zone > 5 AS far FROM rides")
-    check_definitions(definitions(view, model(features={"now": ("distance", "far")})))
+    view = request("SELECT miles AS distance, flag AS text, zone > 5 AS far, began::DATE AS day FROM rides")
+    check_definitions(definitions(view, model(features={"now": ("distance", "far", "text")})))
     assert says in refusal(view, model(**changes))
 
 
@@ -249,3 +249,57 @@ def test_an_aggregate_that_the_engine_spells_out_is_one() -> None:
     assert "must go row by row over rides, without the aggregate geomean" in refusal(
         request("SELECT geomean(miles) AS m FROM rides")
     )
+
+
+VIEW = request("SELECT miles AS distance, flag AS text, zone > 5 AS far, zone AS place FROM rides")
+
+
+def classes(task: str = "binary", **changes: Any) -> Model:
+    trees = Candidate(name="trees", algorithm="hist_gradient_boosting")
+    return model(**{"task": task, "target": "zone > 5", "candidates": (trees,), **changes})
+
+
+@pytest.mark.parametrize(
+    "well",
+    [
+        classes(),
+        classes("multiclass", target="flag"),
+        model(features={"now": ("text", "distance")}, preprocessing={"now.text": "categorical"}),
+        classes(
+            features={"now": ("far", "place")}, preprocessing={"now.far": "categorical", "now.place": "categorical"}
+        ),
+        classes(slices={"far": "zone > 5", "flag": "flag"}),
+    ],
+)
+def test_conditions_classes_texts_and_slices_are_well(well: Model) -> None:
+    check_definitions(definitions(VIEW, well))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (model(target="zone > 5"), 'target: must be a number, but gives BOOLEAN; write task = "binary"'),
+        (
+            classes(target="zone"),
+            "target: must be a condition, as the task is binary, but gives BIGINT; write `zone = 1`",
+        ),
+        (classes(target="zone + 1"), "write `(zone + 1) = 1`"),
+        (classes(target="flag"), "but gives VARCHAR; compare it with something"),
+        (
+            classes("multiclass", target="zone"),
+            "must be a text, as the task is multiclass, but gives BIGINT; write `CAST(",
+        ),
+        (
+            model(features={"now": ("text",)}, preprocessing={"now.text": "number"}),
+            "now.text is text, which is categorical and no number; CAST it AS DOUBLE in features/now.sql",
+        ),
+        (
+            classes(slices={"far": "zone"}),
+            "models/fare.toml: slices.far: must be a condition or a text, but gives BIGINT",
+        ),
+        (classes(slices={"far": "max(flag)"}), "slices.far: must go row by row"),
+        (classes(slices={"far": "flags"}), "slices.far: dataset rides has no column 'flags'; the nearest are flag"),
+    ],
+)
+def test_a_target_a_feature_or_a_slice_that_is_something_else_is_refused(wrong: Model, says: str) -> None:
+    assert says in refusal(VIEW, wrong)

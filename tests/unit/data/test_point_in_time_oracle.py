@@ -62,7 +62,13 @@ def write(frame: pd.DataFrame, path: Path, types: str) -> Path:
 def joined(rides: pd.DataFrame, values: pd.DataFrame, ttl: timedelta | None, folder: Path) -> pd.DataFrame:
     """Return ours: target and feature of every row, of both parts."""
     view = FeatureView(
-        name="past", kind="stored", dataset="rides", entity=("zone",), feature_time="known_at", ttl=ttl, sql="SELECT 1"
+        name="past",
+        kind="stored",
+        dataset="rides",
+        entity=("zone",),
+        feature_time="known_at",
+        ttl=ttl,
+        sql="SELECT zone, began AS known_at, miles AS mean FROM rides",
     )
     model = Model(
         name="fare",

@@ -39,7 +39,13 @@ NOW = FeatureView(
     name="now", kind="request", dataset="rides", sql="SELECT miles AS distance, zone > 5 AS far FROM rides"
 )
 PAST = FeatureView(
-    name="past", kind="stored", dataset="rides", entity=("zone",), feature_time="known_at", ttl="2 days", sql="SELECT 1"
+    name="past",
+    kind="stored",
+    dataset="rides",
+    entity=("zone",),
+    feature_time="known_at",
+    ttl="2 days",
+    sql="SELECT zone, began AS known_at, miles AS mean FROM rides",
 )
 DEFINITIONS = Definitions({"rides": RIDES}, {"now": NOW, "past": PAST}, {})
 

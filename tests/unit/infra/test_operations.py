@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from infra.operations import roll_back
+from infra.operations import predictions_table, roll_back
 from perennial.errors import ConflictError
 from perennial.fakes import FakeCatalog
 from tests.support.records import AT, a_version
@@ -41,3 +43,20 @@ def test_a_roll_back_that_leads_nowhere_is_refused(promoted: tuple[int, ...], to
     champion = catalog.champion("fare")
     assert champion is not None
     assert champion.version == promoted[-1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "columns"),
+    [
+        ({"value": 12.5}, {"value": "12.500"}),
+        ({"value": 0.25, "label": False}, {"label": "false", "probability of true": "0.250"}),
+        (
+            {"value": 0.75, "label": "price", "probabilities": {"moved": 0.25, "price": 0.75}},
+            {"label": "price", "probability": "0.750"},
+        ),
+    ],
+)
+def test_predictions_are_shown_with_their_labels(answer: dict[str, Any], columns: dict[str, str]) -> None:
+    shown = predictions_table("churn", [{"prediction_id": "1-x-0", "version": 1, **answer}])
+    cells = {str(column.header): list(column.cells) for column in shown.columns}
+    assert cells == {"prediction": ["1-x-0"], "version": ["1"], **{name: [cell] for name, cell in columns.items()}}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perennial.manifest import Histogram
-from perennial.monitoring.histograms import count_into, make_histogram, quantile
+from perennial.monitoring.histograms import CATEGORY_BINS, count_into, make_category_histogram, make_histogram, quantile
 
 NAN = math.nan
 
@@ -87,3 +87,18 @@ def test_a_quantile_is_read_linearly_within_its_bin(level: float, value: float) 
 
 def test_a_histogram_without_values_between_its_edges_has_no_quantile() -> None:
     assert math.isnan(quantile(Histogram(edges=(), counts=(0, 2)), 0.5))
+
+
+def test_each_category_has_a_bin_of_its_own_also_one_that_no_row_has() -> None:
+    found = make_category_histogram(np.array([0.0, 0.0, 2.0, 3.0, np.nan]), 4)
+    assert found.edges == (0.0, 1.0, 2.0, 3.0, 4.0)
+    assert found.counts == (0, 2, 0, 1, 1, 0, 1)
+    assert count_into(found.edges, np.array([1.0, 3.0])).tolist() == [0, 0, 1, 0, 1, 0, 0]
+
+
+def test_many_categories_share_bins_and_a_column_without_any_is_missing_alone() -> None:
+    places = np.repeat(np.arange(250.0), 4)
+    found = make_category_histogram(places, 250)
+    assert len(found.edges) <= CATEGORY_BINS + 2
+    assert sum(found.counts) == 1000
+    assert make_category_histogram(np.array([np.nan]), 0) == Histogram(edges=(), counts=(0, 1))

@@ -16,6 +16,7 @@ from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.serving.artifact import load_artifact
 from perennial.steps import register
+from perennial.steps.recording import recorded
 from tests.support.interruptions import Fuse, Killed, each_death, mortal
 from tests.support.training_runs import FEATURES, PERSON, judge_all, put_snapshots, world
 
@@ -197,3 +198,14 @@ def test_a_definition_deployed_under_way_stops_the_run(ports: Ports) -> None:
 def test_the_runs_trigger_is_the_versions(ports: Ports) -> None:
     ask(ports)
     assert ports.catalog.version("fare", 1).trigger == PERSON
+
+
+def test_the_manifest_has_the_categories_and_classes_of_the_training_set(ports: Ports) -> None:
+    output = ports.catalog.step("run-1", "training_set").output
+    learnt = {"categories": {"trip__zone": ["a", "b"]}, "classes": ["x", "y"]}
+    with recorded(ports, "run-1", "training_set") as again:
+        again.update({**output, **learnt})
+    ask(ports)
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    assert manifest.categories == {"trip__zone": ("a", "b")}
+    assert manifest.classes == ("x", "y")

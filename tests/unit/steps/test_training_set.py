@@ -182,3 +182,20 @@ def test_snapshots_that_are_deleted_after_the_catalog_was_read_are_read_again_as
 
     made = run(replace(ports, catalog=Late()))
     assert made.rows_train + made.rows_holdout == 19
+
+
+def test_the_record_holds_categories_classes_and_slices() -> None:
+    changes: dict[str, Any] = {
+        "task": "binary",
+        "target": "miles > 5",
+        "metric": "log_loss",
+        "preprocessing": {"now.double_miles": "categorical"},
+        "slices": {"zone": "CAST(zone AS VARCHAR)"},
+        "candidates": (Candidate(name="trees", algorithm="hist_gradient_boosting"),),
+    }
+    fare = FARE.model_copy(update=changes)
+    definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": fare})
+    made = run(admitted(ingested(new_ports(definitions)), definition_hash=definitions.fingerprint("fare")))
+    # The miles of the 13 rows before the holdout are 0.5 to 12.5; texts are sorted as such.
+    assert made.categories == {"now__double_miles": tuple(sorted(f"{2 * n + 1}.0" for n in range(13)))}
+    assert (made.classes, made.slices) == (("false", "true"), ("zone",))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from perennial.definitions import Column
+from perennial.definitions import Column, Task
 from perennial.records import Moment, Record
 
 
@@ -57,7 +57,7 @@ class Manifest(Record):
     format: int = 1
     model: str
     version: int
-    task: str
+    task: Task
     target: str
     """SQL expression that was learnt."""
     metric: str
@@ -94,7 +94,7 @@ class Manifest(Record):
     baseline: dict[str, Histogram]
     """Feature column to its distribution over the training rows."""
     prediction_baseline: Histogram
-    """Distribution of the predictions on the held-out rows."""
+    """Distribution of the predictions on the held-out rows; of several classes, of the likeliest one's place."""
     definition_hash: str
     code_version: str
     run_id: str

@@ -239,8 +239,8 @@ class Client:
     def training_frame(self, model: str, version: int | None = None) -> pd.DataFrame:
         """Return what a version of a model learnt from and was judged on; the champion by default.
 
-        The columns are ``event_time``, the features (``view__column``), ``target`` and ``part``, which is ``train`` or
-        ``holdout``.
+        The columns are ``event_time``, the features (``view__column``; categorical ones as texts), ``target`` and
+        ``part``, which is ``train`` or ``holdout``; and, of held-out rows, ``slice:<name>`` for each slice.
 
         Raises
         ------

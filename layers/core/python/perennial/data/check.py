@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import duckdb
 
 from perennial.data.contract.column_sql import faults, outcome, raw, table_columns, typed
 from perennial.data.engine import connect
+from perennial.data.feature_types import TEXT
 from perennial.data.views.syntax import parse, require_ordered, require_row_by_row, require_steady, tables_read
 from perennial.data.views.view_parts import table_select
 from perennial.definitions import Column, Dataset, FeatureView, Model
@@ -20,7 +21,7 @@ from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError
 from perennial.sql import identifier, literal, sql_type
 
-_NUMERIC = re.compile(r"^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BOOLEAN)$")
+_NUMERIC = re.compile(r"^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\))$")
 _MOMENTS = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "(.+?)" not found|does not have a column named "(.+?)"')
 _UNKNOWN_TABLE = re.compile(r"Table with name (.+?) does not exist")
@@ -60,8 +61,7 @@ def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> N
     for name, column in dataset.columns.items():
         _check_column(connection, column, f"{place}: columns.{name}", dataset)
     for rule in dataset.rules:
-        where = f"{place}: rules: {rule.name}"
-        _check_expression(connection, rule.check, dataset, where, "BOOLEAN")
+        _check_condition(connection, rule.check, dataset, f"{place}: rules: {rule.name}")
     _check_contract(connection, dataset, place)
 
 
@@ -103,9 +103,15 @@ def _check_contract(connection: duckdb.DuckDBPyConnection, dataset: Dataset, pla
 
 
 def _check_expression(
-    connection: duckdb.DuckDBPyConnection, expression: str, dataset: Dataset, place: str, kind: str
+    connection: duckdb.DuckDBPyConnection,
+    expression: str,
+    dataset: Dataset,
+    place: str,
+    wanted: str,
+    fits: Callable[[str], bool],
+    mend: Callable[[str], str],
 ) -> None:
-    """Make sure that an expression is one row-by-row value over a dataset's columns, of a kind."""
+    """Make sure that an expression is one row-by-row value over a dataset's columns, of an SQL type that fits."""
     sql = f"SELECT ({expression}\n) FROM {identifier(dataset.name)}"
     node = parse(sql, place)
     if len(node.get("select_list", ())) != 1:
@@ -113,10 +119,62 @@ def _check_expression(
     require_row_by_row(node, dataset.name, place)
     require_steady(node, place)
     ((_, found),) = _bind(connection, sql, place, dataset)
-    if kind == "BOOLEAN" and found != "BOOLEAN":
-        raise DefinitionError(f"{place}: must be a condition, but gives {found}; compare it with something")
-    if kind == "NUMBER" and not _NUMERIC.match(found):
-        raise DefinitionError(f"{place}: must be a number, but gives {found}; cast it to DOUBLE")
+    if not fits(found):
+        raise DefinitionError(f"{place}: must be {wanted}, but gives {found}; {mend(found)}")
+
+
+def _is_number(kind: str) -> bool:
+    return _NUMERIC.match(kind) is not None
+
+
+def _check_condition(connection: duckdb.DuckDBPyConnection, expression: str, dataset: Dataset, place: str) -> None:
+    _check_expression(
+        connection,
+        expression,
+        dataset,
+        place,
+        "a condition",
+        lambda kind: kind == "BOOLEAN",
+        lambda kind: "compare it with something",
+    )
+
+
+def _check_target(connection: duckdb.DuckDBPyConnection, model: Model, dataset: Dataset, place: str) -> None:
+    """Make sure that the target is what the model's task predicts."""
+    target = model.target
+
+    def of_regression(kind: str) -> str:
+        return 'write task = "binary"' if kind == "BOOLEAN" else "cast it to DOUBLE"
+
+    def of_binary(kind: str) -> str:
+        return f"write `{_operand(target)} = 1`" if _is_number(kind) else "compare it with something"
+
+    wanted, fits, mend = {
+        "regression": ("a number", _is_number, of_regression),
+        "binary": ("a condition", lambda kind: kind == "BOOLEAN", of_binary),
+        "multiclass": ("a text", lambda kind: kind == TEXT, lambda _: f"write `CAST({target} AS VARCHAR)`"),
+    }[model.task]
+    if model.task != "regression":
+        wanted = f"{wanted}, as the task is {model.task}"
+    _check_expression(connection, target, dataset, place, wanted, fits, mend)
+
+
+def _operand(expression: str) -> str:
+    """Return an expression that can stand before an operator."""
+    return expression if expression.isidentifier() else f"({expression})"
+
+
+def _check_slices(connection: duckdb.DuckDBPyConnection, model: Model, dataset: Dataset, place: str) -> None:
+    for name, expression in model.slices.items():
+        _check_expression(
+            connection,
+            expression,
+            dataset,
+            f"{place}: slices.{name}",
+            "a condition or a text",
+            lambda kind: kind in ("BOOLEAN", TEXT),
+            lambda kind: "compare it with something, or CAST it AS VARCHAR",
+        )
 
 
 def _check_views(
@@ -184,8 +242,9 @@ def _check_model(
 ) -> None:
     place = f"models/{model.name}.toml"
     dataset = definitions.dataset(model.dataset)
-    _check_expression(connection, model.filter, dataset, f"{place}: filter", "BOOLEAN")
-    _check_expression(connection, model.target, dataset, f"{place}: target", "NUMBER")
+    _check_condition(connection, model.filter, dataset, f"{place}: filter")
+    _check_target(connection, model, dataset, f"{place}: target")
+    _check_slices(connection, model, dataset, place)
     for view, columns in model.features.items():
         where = f"{place}: features.{view}"
         for entity in definitions.view(view).entity:
@@ -200,11 +259,22 @@ def _check_model(
         for column in columns:
             if column not in outputs[view]:
                 raise DefinitionError(f"{where}: features/{view}.sql gives no column {_missing(column, outputs[view])}")
-            if not _NUMERIC.match(outputs[view][column]):
-                raise DefinitionError(
-                    f"{where}: {column} is {outputs[view][column]}, but features are numbers or booleans; "
-                    f"turn it into one in features/{view}.sql"
-                )
+            _check_feature(model, view, column, outputs[view][column], where)
+
+
+def _check_feature(model: Model, view: str, column: str, kind: str, where: str) -> None:
+    """Make sure that a feature is of an SQL type that models read, and that `preprocessing` goes with it."""
+    if not (_is_number(kind) or kind in ("BOOLEAN", TEXT)):
+        raise DefinitionError(
+            f"{where}: {column} is {kind}, but features are numbers, booleans or texts; "
+            f"turn it into one in features/{view}.sql"
+        )
+    said = model.preprocessing.get(f"{view}.{column}")
+    if kind == TEXT and said not in (None, "categorical"):
+        raise DefinitionError(
+            f"models/{model.name}.toml: preprocessing: {view}.{column} is text, which is categorical and no {said}; "
+            f"CAST it AS {'BOOLEAN' if said == 'boolean' else 'DOUBLE'} in features/{view}.sql"
+        )
 
 
 def _bind(

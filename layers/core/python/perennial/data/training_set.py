@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,20 +10,22 @@ from typing import cast
 
 import duckdb
 
+from perennial.data.counted_rows import SLICE, TARGET, counted_rows, faults_of
 from perennial.data.engine import DEFAULTS, Resources, connect, one, write_query
+from perennial.data.feature_types import categorical_features
 from perennial.data.point_in_time import StoredLookup, join_features
+from perennial.data.training_values import categories_of, classes_of, require_small
 from perennial.data.views.columns_read import columns_named, columns_read
 from perennial.data.views.request_sql import passing_through
-from perennial.data.views.view_sql import dataset_rows, moment
 from perennial.definitions import Dataset, FeatureView, Model
 from perennial.definitions.files import Definitions
-from perennial.errors import DataError, DefinitionError
+from perennial.errors import DataError
 from perennial.manifest import feature_column
-from perennial.sql import identifier
+from perennial.sql import category, identifier, literal
 
 # No dataset can have columns of these names, as they are not printable.
-_AT, _ENTITY, _TARGET_NAME = "\x01event_time", "\x01entity ", "\x01target"
-_TARGET = identifier(_TARGET_NAME)
+_AT, _ENTITY = "\x01event_time", "\x01entity "
+_TARGET = identifier(TARGET)
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,15 @@ class TrainingParts:
 
     features: tuple[str, ...]
     """Feature columns in order, each ``view__column``."""
+    categories: dict[str, tuple[str, ...]]
+    """Categorical feature column to its most frequent values in the train part, in order."""
+    classes: tuple[str, ...]
+    """What is told apart: see `perennial.records.TrainingSet`."""
     rows_train: int
     rows_holdout: int
     rows_without_target: int
-    """Rows of the period that passed the filter, but whose target is null or not finite; they are in neither part."""
+    """Rows of the period that passed the filter, but whose target is null, not finite, or a class that no row of the
+    train part has; they are in neither part."""
 
 
 def feature_columns(model: Model) -> tuple[str, ...]:
@@ -63,10 +69,16 @@ def columns_judged(model: Model, dataset: Dataset) -> frozenset[str]:
 
 
 def columns_needed(model: Model, definitions: Definitions) -> frozenset[str]:
-    """Return the dataset's columns that a training set reads: those judged, the entities, what request views read."""
+    """Return the dataset's columns that a training set reads.
+
+    They are those judged, the entities, and what the request views and the slices name.
+    """
     dataset = definitions.dataset(model.dataset)
     views = [definitions.view(name) for name in model.features]
     read = [columns_read(view, dataset.columns) for view in views if view.kind == "request"]
+    for name, expression in model.slices.items():
+        sql = f"SELECT ({expression}\n) FROM {identifier(dataset.name)}"
+        read.append(columns_named(sql, f"models/{model.name}.toml: slices.{name}", dataset.columns))
     return columns_judged(model, dataset).union(*read, *(view.entity for view in views))
 
 
@@ -95,8 +107,8 @@ def latest_event(
     """
     if not parts:
         return None
-    with connect(folder, resources, parts) as connection, _faults_of(f"models/{model.name}.toml: filter or target"):
-        rows = _rows(connection, model, dataset, parts)
+    with connect(folder, resources, parts) as connection, faults_of(f"models/{model.name}.toml: filter or target"):
+        rows = counted_rows(connection, model, dataset, parts)
         (latest,) = one(
             connection, f"SELECT max({identifier(dataset.event_time)}) FROM ({rows}) WHERE {_TARGET} IS NOT NULL"
         )
@@ -140,31 +152,37 @@ def write_training_set(
     period : Period
         From `period_of`.
     train, holdout : Path
-        Parquet to write: ``event_time`` (TIMESTAMP), each feature (DOUBLE; null where unknown, too old or
-        NaN), ``target`` (DOUBLE), ordered by all columns.
+        Parquet to write: ``event_time`` (TIMESTAMP), each feature (DOUBLE, or VARCHAR of a categorical one; null
+        where unknown, too old or NaN), ``target`` (DOUBLE, 0 or 1 of a condition; VARCHAR of classes), and, in the
+        holdout, ``slice:<name>`` (VARCHAR) for each slice, ordered by all columns.
     resources : Resources
         What DuckDB may use.
 
     Raises
     ------
     DataError
-        Train or holdout would be empty.
+        Train or holdout would be empty; there are not two classes, or far too many; the categories are too long.
     DefinitionError
-        The filter, the target or the request view fails on the rows.
+        The filter, the target, a slice or the request view fails on the rows.
     """
+    categorical = categorical_features(model, definitions)
     reads = [*parts, *(path for paths in stored.values() for path in paths), holdout]
     with connect(train.parent, resources, reads) as connection:
-        maker = _Maker(connection, model, definitions, parts, stored)
+        maker = _Maker(connection, model, definitions, parts, stored, categorical)
         without = maker.without_target(period.since)
         rows_train = maker.write(period.since, period.split_at, train)
-        rows_holdout = maker.write(period.split_at, None, holdout)
+        categories = {name: categories_of(connection, train, name) for name in categorical}
+        classes = classes_of(connection, train, model) if rows_train else ()
+        require_small(model, categories, classes)
+        rows_holdout = maker.write(period.split_at, None, holdout, classes, slices=True)
+        without += maker.of_other_classes(period.split_at, classes)
     if not (rows_train and rows_holdout):
         which, length = "in" if rows_train else "before", model.split.holdout / timedelta(days=1)
         raise DataError(
             f"model {model.name}: there are no rows {which} the last {length:g} days that are held out; upload older "
             f"rows or shorten split.holdout in models/{model.name}.toml"
         )
-    return TrainingParts(feature_columns(model), rows_train, rows_holdout, without)
+    return TrainingParts(feature_columns(model), categories, classes, rows_train, rows_holdout, without)
 
 
 @dataclass(frozen=True)
@@ -176,32 +194,62 @@ class _Maker:
     definitions: Definitions
     parts: Sequence[Path]
     stored: Mapping[str, Sequence[Path]]
+    categorical: Sequence[str]
 
     def without_target(self, since: datetime | None) -> int:
         """Count the rows from a moment on that pass the filter and have no target."""
-        with _faults_of(f"models/{self.model.name}.toml: filter or target"):
+        with faults_of(f"models/{self.model.name}.toml: filter or target"):
             rows = f"({self._rows(since, None)}) WHERE {_TARGET} IS NULL"
             return cast(int, one(self.connection, f"SELECT count(*) FROM {rows}")[0])
 
-    def write(self, since: datetime | None, before: datetime | None, path: Path) -> int:
+    def of_other_classes(self, since: datetime, classes: Sequence[str]) -> int:
+        """Count the rows from a moment on whose class is none of the task ``multiclass``'s classes."""
+        if self.model.task != "multiclass":
+            return 0
+        rows = f"({self._rows(since, None)}) WHERE {_TARGET} IS NOT NULL AND NOT {_among(classes)}"
+        return cast(int, one(self.connection, f"SELECT count(*) FROM {rows}")[0])
+
+    def write(
+        self,
+        since: datetime | None,
+        before: datetime | None,
+        path: Path,
+        classes: Sequence[str] = (),
+        *,
+        slices: bool = False,
+    ) -> int:
         """Write the rows of a stretch of event time with their features, ordered by all columns; return how many."""
         views = [self.definitions.view(name) for name in self.model.features]
         request = next((view for view in views if view.kind == "request"), None)
         stored = [view for view in views if view.kind == "stored"]
-        # Filter and target went well on these very rows just before: what fails now is the request view.
-        with _faults_of(f"features/{request.name}.sql" if request else f"models/{self.model.name}.toml"):
-            base = self._base(request, stored, since, before)
+        sliced = tuple(self.model.slices) if slices else ()
+        self._try_slices(sliced, since, before)
+        # Filter, target and slices went well on these very rows just before: what fails now is the request view.
+        with faults_of(f"features/{request.name}.sql" if request else f"models/{self.model.name}.toml"):
+            base = self._base(request, stored, since, before, sliced)
             lookups = [self._lookup(view, since, before) for view in stored]
             joined = join_features(self.connection, base, _AT, lookups)
-            features = ", ".join(
-                f"{_double(identifier(name))} AS {identifier(name)}" for name in feature_columns(self.model)
-            )
-            query = f"SELECT {identifier(_AT)} AS event_time, {features}, {_TARGET} AS target FROM ({joined})"
+            chosen = [f"{self._value(name)} AS {identifier(name)}" for name in feature_columns(self.model)]
+            chosen.append(f"{_TARGET} AS target")
+            chosen += [f"{identifier(SLICE + name)} AS {identifier(f'slice:{name}')}" for name in sliced]
+            query = f"SELECT {identifier(_AT)} AS event_time, {', '.join(chosen)} FROM ({joined})"
+            if classes and self.model.task == "multiclass":
+                query += f" WHERE {_among(classes)}"
             return write_query(self.connection, f"{query} ORDER BY ALL", path)
 
-    def _rows(self, since: datetime | None, before: datetime | None) -> str:
+    def _try_slices(self, names: Sequence[str], since: datetime | None, before: datetime | None) -> None:
+        for name in names:
+            rows = self._rows(since, before, (name,))
+            with faults_of(f"models/{self.model.name}.toml: slices.{name}"):
+                one(self.connection, f"SELECT count({identifier(SLICE + name)}) FROM ({rows})")
+
+    def _value(self, feature: str) -> str:
+        column = identifier(feature)
+        return category(column) if feature in self.categorical else _double(column)
+
+    def _rows(self, since: datetime | None, before: datetime | None, slices: Sequence[str] = ()) -> str:
         dataset = self.definitions.dataset(self.model.dataset)
-        return _rows(self.connection, self.model, dataset, self.parts, since, before)
+        return counted_rows(self.connection, self.model, dataset, self.parts, since, before, slices)
 
     def _base(
         self,
@@ -209,15 +257,18 @@ class _Maker:
         stored: Sequence[FeatureView],
         since: datetime | None,
         before: datetime | None,
+        slices: Sequence[str],
     ) -> str:
-        """Return the SELECT of rows that count: event time, target, entities, and the request view's features."""
+        """Return the SELECT of rows that count: event time, target, entities, slices, the request view's features."""
         time = self.definitions.dataset(self.model.dataset).event_time
         entities = dict.fromkeys(column for view in stored for column in view.entity)
         passed = {_AT: time, **{_ENTITY + column: column for column in entities}}
         renamed = ", ".join(f"{identifier(column)} AS {identifier(name)}" for name, column in passed.items())
-        rows = f"({self._rows(since, before)}) WHERE {_TARGET} IS NOT NULL"
+        kept = (TARGET, *(SLICE + name for name in slices))
+        others = ", ".join(map(identifier, kept))
+        rows = f"({self._rows(since, before, slices)}) WHERE {_TARGET} IS NOT NULL"
         if request is None:
-            return f"SELECT {renamed}, {_TARGET} FROM {rows}"
+            return f"SELECT {renamed}, {others} FROM {rows}"
         features = ", ".join(
             f"{identifier(column)} AS {identifier(feature_column(request.name, column))}"
             for column in self.model.features[request.name]
@@ -225,7 +276,7 @@ class _Maker:
         names = ", ".join(map(identifier, passed))
         return (
             f"WITH {identifier(request.dataset)} AS NOT MATERIALIZED (SELECT *, {renamed} FROM {rows}) "
-            f"SELECT {names}, {_TARGET}, {features} FROM ({passing_through(request, (*passed, _TARGET_NAME))})"
+            f"SELECT {names}, {others}, {features} FROM ({passing_through(request, (*passed, *kept))})"
         )
 
     def _lookup(self, view: FeatureView, since: datetime | None, before: datetime | None) -> StoredLookup:
@@ -235,33 +286,8 @@ class _Maker:
         return StoredLookup(view, self.stored[view.name], columns, entity, since=oldest, until=before)
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection,
-    model: Model,
-    dataset: Dataset,
-    parts: Sequence[Path],
-    since: datetime | None = None,
-    before: datetime | None = None,
-) -> str:
-    """Return the SELECT of a dataset's rows that pass a model's filter, with the target (null unless finite)."""
-    target = f"CAST(({model.target}\n) AS DOUBLE)"
-    time = identifier(dataset.event_time)
-    conditions = [f"{time} {sign} {moment(at)}" for sign, at in ((">=", since), ("<", before)) if at is not None]
-    conditions.append(f"({model.filter}\n)")
-    return (
-        f"SELECT *, CASE WHEN isfinite({target}) THEN {target} END AS {_TARGET} "
-        f"FROM ({dataset_rows(connection, dataset, parts)}) AS {identifier(dataset.name)} "
-        f"WHERE {' AND '.join(conditions)}"
-    )
-
-
-@contextmanager
-def _faults_of(place: str) -> Iterator[None]:
-    """Say of SQL that fails on the rows whose definition it is."""
-    try:
-        yield
-    except (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-        raise DefinitionError(f"{place}: {str(error).splitlines()[0]}") from error
+def _among(classes: Sequence[str]) -> str:
+    return f"{_TARGET} IN ({', '.join(map(literal, classes))})"
 
 
 def _double(expression: str) -> str:

@@ -24,7 +24,8 @@ class Monitor(Definition):
     prediction_drift: FiniteFloat = Field(default=0.25, gt=0)
     """Threshold on the population stability index of the predictions against those on the held-out rows."""
     performance_ratio: FiniteFloat = Field(default=1.25, gt=1)
-    """Threshold on the metric over labelled predictions, divided by the metric on the held-out rows."""
+    """Threshold on the metric over labelled predictions, divided by the metric on the held-out rows. Of a metric that
+    is to be large, what is missing to 1 is divided: an accuracy of 0.8 after one of 0.9 makes 2."""
 
     @model_validator(mode="after")
     def _the_window_holds_enough(self) -> Monitor:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from perennial.manifest import Histogram
 
 Values = npt.NDArray[np.float64]
+CATEGORY_BINS = 25
+"""Most categories that have a bin of their own."""
 
 
 def make_histogram(values: Values, bins: int = 10) -> Histogram:
@@ -45,6 +47,25 @@ def make_histogram(values: Values, bins: int = 10) -> Histogram:
     if crowded:
         edges.append(math.nextafter(edges[-1], math.inf))
     return Histogram(edges=tuple(edges), counts=tuple(count_into(edges, values).tolist()))
+
+
+def make_category_histogram(places: Values, categories: int) -> Histogram:
+    """Describe a categorical column: a bin for each category, or, of more than `CATEGORY_BINS`, `make_histogram`.
+
+    Neighbours share a bin where there are many, for the population stability index grows with the number of cells even
+    when nothing has moved (`perennial.drift`).
+
+    Parameters
+    ----------
+    places : float64 array of shape (n,)
+        Each value's place among the categories; NaN stands for a missing value and for one that is none of them.
+    categories : int
+        How many there are.
+    """
+    if not 0 < categories <= CATEGORY_BINS:
+        return make_histogram(places, CATEGORY_BINS)
+    edges = tuple(float(place) for place in range(categories + 1))  # nothing lies on the last
+    return Histogram(edges=edges, counts=tuple(count_into(edges, places).tolist()))
 
 
 def count_into(edges: Sequence[float], values: Values) -> npt.NDArray[np.int64]:

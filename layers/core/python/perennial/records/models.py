@@ -34,7 +34,8 @@ class TrainingSet(Record):
     rows_train: int
     rows_holdout: int
     rows_without_target: int = 0
-    """Rows that passed the model's filter, but whose target is unknown; they are in neither part."""
+    """Rows that passed the model's filter, but whose target is unknown, or a class that no training row has; they are
+    in neither part."""
     snapshots: tuple[str, ...]
     views: dict[str, str]
     """Stored view to the key of its offline table's manifest."""
@@ -148,6 +149,7 @@ class Assessment(Record):
     """The feature of that index."""
     prediction_drift: float | None
     performance: float | None
-    """The model's metric over labelled predictions, in the target's unit."""
+    """The model's metric over labelled predictions; an error is in the target's unit."""
     performance_ratio: float | None
-    """``performance`` divided by the metric on the held-out rows; None without either."""
+    """How many times worse ``performance`` is than the metric on the held-out rows; None without either. Of an error
+    the one divided by the other, of a score (more of it is better) what each lacks to 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,16 +30,19 @@ class Artifact:
     session: onnxruntime.InferenceSession
 
     def predict(self, matrix: Matrix) -> Matrix:
-        """Predict a number for each row.
+        """Predict each row.
 
         Parameters
         ----------
         matrix : float64 array of shape (n, len(manifest.features))
-            Feature values in the manifest's order; NaN stands for a missing value.
+            Feature values in the manifest's order, of a categorical one its place among the manifest's categories; NaN
+            stands for a missing value.
 
         Returns
         -------
-        float64 array of shape (n,)
+        float64 array
+            Of shape (n,): numbers in the target's unit, or probabilities of ``true``. Of the task ``multiclass``,
+            shape (n, len(manifest.classes)): the probability of each class.
 
         Raises
         ------
@@ -51,16 +55,18 @@ class Artifact:
                 f"version {manifest.version} of {manifest.model} reads {len(manifest.features)} features a row, "
                 f"but was given a matrix of shape {matrix.shape}"
             )
+        shape = (len(matrix), len(manifest.classes)) if manifest.task == "multiclass" else (len(matrix),)
         if len(matrix) == 0:
-            return np.empty(0)
+            return np.empty(shape)
         dtype = _DTYPES[self.session.get_inputs()[0].type]
         feed = {manifest.onnx_input: np.ascontiguousarray(matrix, dtype=dtype)}
-        values: Matrix = np.asarray(self.session.run([manifest.onnx_output], feed)[0], dtype=np.float64).reshape(-1)
-        if len(values) != len(matrix):
+        values: Matrix = np.asarray(self.session.run([manifest.onnx_output], feed)[0], dtype=np.float64)
+        if values.size != math.prod(shape):
             raise DataError(
-                f"version {manifest.version} of {manifest.model} returned {len(values)} values for {len(matrix)} rows"
+                f"version {manifest.version} of {manifest.model} returned {values.size} values for {len(matrix)} rows"
+                + (f" of {shape[1]} classes" if len(shape) > 1 else "")
             )
-        return values
+        return values.reshape(shape)
 
 
 def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[str], bytes]) -> Artifact:

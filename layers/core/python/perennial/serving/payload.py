@@ -30,7 +30,8 @@ class Label:
     """What turned out to be true of a prediction."""
 
     prediction_id: str
-    label: float
+    label: bool | float | str
+    """A number; true or false; or the text of a class. What it must be, the model that predicted knows."""
 
 
 def parse_instances(body: str | bytes | None) -> list[Row]:
@@ -47,7 +48,7 @@ def parse_instances(body: str | bytes | None) -> list[Row]:
 
 
 def parse_labels(body: str | bytes | None) -> list[Label]:
-    """Read ``{"labels": [{"prediction_id": text, "label": number}, …]}``.
+    """Read ``{"labels": [{"prediction_id": text, "label": number, boolean or text}, …]}``.
 
     The same prediction may be labelled twice in one call, if the two labels agree.
 
@@ -66,14 +67,15 @@ def parse_labels(body: str | bytes | None) -> list[Label]:
         prediction_id, label = entry["prediction_id"], entry["label"]
         if type(prediction_id) is not str:
             raise RequestError(f"{place}.prediction_id must be a text", f"{place}.prediction_id")
-        if not isinstance(label, int | float) or isinstance(label, bool):
-            raise RequestError(f"{place}.label must be a number", f"{place}.label")
-        labels.append(Label(prediction_id, _finite(label, f"{place}.label")))
+        if not isinstance(label, bool | int | float | str):
+            raise RequestError(f"{place}.label must be a number, true, false or a text", f"{place}.label")
+        told = label if isinstance(label, bool | str) else _finite(label, f"{place}.label")
+        labels.append(Label(prediction_id, told))
         known = first.setdefault(prediction_id, labels[-1])
         if known.label != labels[-1].label:
             raise RequestError(
-                f"{place} says {label!r} of {prediction_id}, but an earlier one of this call says {known.label!r}; "
-                "send one of them",
+                f"{place} says {shown(label)} of {shown(prediction_id)}, but an earlier one of this call says "
+                f"{shown(known.label)}; send one of them",
                 f"{place}.label",
             )
     return labels

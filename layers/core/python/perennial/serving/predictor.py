@@ -12,17 +12,20 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from perennial.errors import DefinitionError, RequestError
+from perennial.encoding import encode
+from perennial.errors import DefinitionError, RequestError, TooLargeError
 from perennial.manifest import Manifest, StoredView, feature_column
 from perennial.ports import Lookup, OnlineRow
 from perennial.serving.artifact import Artifact
 from perennial.serving.payload import Columns, Row, read_columns
-from perennial.serving.request_view import RequestRunner, matches
+from perennial.serving.request_view import RequestRunner, category_texts, matches
 from perennial.utc import naive_utc
 
 Matrix = npt.NDArray[np.float64]
 ReadOnline = Callable[[Sequence[Lookup]], Sequence[Mapping[tuple[Any, ...], OnlineRow]]]
 """``OnlineStore.read_many``: lookups → for each, the rows that exist."""
+MAX_PROBABILITIES = 100_000
+"""Most instances times classes in one call: Lambda answers with 6 MB at most."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,13 @@ class Predictions:
 
     inputs: Columns
     features: Matrix
-    """Of shape (n, len(manifest.features)); NaN stands for a missing value."""
+    """Of shape (n, len(manifest.features)); of a categorical feature its place among the manifest's categories; NaN
+    stands for a missing value."""
     values: npt.NDArray[np.float64]
-    """Of shape (n,), in the target's unit."""
+    """Of shape (n,): in the target's unit; of a binary model the probability of ``true``; of several classes the place
+    of the likeliest one."""
+    probabilities: npt.NDArray[np.float64] | None = None
+    """Of several classes, shape (n, len(manifest.classes))."""
 
 
 class Predictor:
@@ -50,7 +57,8 @@ class Predictor:
     def __init__(self, artifact: Artifact, connection: duckdb.DuckDBPyConnection) -> None:
         self.artifact = artifact
         manifest = artifact.manifest
-        self._runner = RequestRunner(manifest.request, manifest.inputs, connection) if manifest.request else None
+        self._runner = _runner(manifest, connection)
+        self._texts = partial(category_texts, connection)
         self._matches = partial(matches, connection)
         self._place = {feature: number for number, feature in enumerate(manifest.features)}
         made = {feature_column(view.name, column) for view in _views(manifest) for column in view.columns}
@@ -81,10 +89,13 @@ class Predictor:
         ------
         RequestError
             A row breaks the contract of the inputs, or a feature or the prediction of it is not finite.
+        TooLargeError
+            There would be more than ``MAX_PROBABILITIES``.
         DefinitionError
             The request view does not run.
         """
         manifest = self.artifact.manifest
+        _require_few_probabilities(len(rows), manifest)
         columns = read_columns(rows, manifest.inputs, manifest.ignored, self._matches)
         matrix = np.full((len(rows), len(manifest.features)), np.nan)
         if manifest.request is not None and self._runner is not None:
@@ -96,7 +107,9 @@ class Predictor:
         _require_finite(matrix, manifest.features)
         values = self.artifact.predict(matrix)
         _require_finite_predictions(values)
-        return Predictions(columns, matrix, values)
+        if values.ndim == 1:
+            return Predictions(columns, matrix, values)
+        return Predictions(columns, matrix, np.argmax(values, axis=1).astype(np.float64), values)
 
     def rehearse(self) -> None:
         """Run the request view over one row of nulls, which shows that its SQL still fits; DefinitionError if not."""
@@ -123,17 +136,39 @@ class Predictor:
         matrix: Matrix,
     ) -> None:
         ttl = None if view.ttl_seconds is None else timedelta(seconds=view.ttl_seconds)
-        known = {
-            entity: [_known(each, view.columns) for each in (row, row.previous) if each is not None]
-            for entity, row in found.items()
-        }
-        places = [self._place[feature_column(view.name, column)] for column in view.columns]
+        names = [feature_column(view.name, column) for column in view.columns]
+        pairs = [(entity, each) for entity, row in found.items() for each in (row, row.previous) if each is not None]
+        read = [
+            self._numbers(name, [row.values.get(column) for _, row in pairs])
+            for name, column in zip(names, view.columns, strict=True)
+        ]
+        known: dict[tuple[Any, ...], list[tuple[datetime, tuple[float, ...]]]] = {}
+        for (entity, row), values in zip(pairs, zip(*read, strict=True), strict=True):
+            known.setdefault(entity, []).append((naive_utc(row.feature_time), values))
+        places = [self._place[name] for name in names]
         for number, (entity, time) in enumerate(zip(entities, times, strict=True)):
             for feature_time, values in known.get(entity, ()):
                 if feature_time <= time:
                     if ttl is None or time - feature_time <= ttl:
                         matrix[number, places] = values
                     break  # an older value never takes the place of one that is too old
+
+    def _numbers(self, feature: str, values: Sequence[float | str | bool | None]) -> list[float]:
+        """Return online values as a model reads them."""
+        categories = self.artifact.manifest.categories.get(feature)
+        if categories is not None:
+            places: list[float] = encode(self._texts(values), categories).tolist()
+            return places
+        return [float("nan") if value is None else float(value) for value in values]
+
+
+def _runner(manifest: Manifest, connection: duckdb.DuckDBPyConnection) -> RequestRunner | None:
+    view = manifest.request
+    if view is None:
+        return None
+    names = {column: feature_column(view.name, column) for column in view.columns}
+    categories = {column: manifest.categories[name] for column, name in names.items() if name in manifest.categories}
+    return RequestRunner(view, manifest.inputs, connection, categories)
 
 
 def _views(manifest: Manifest) -> list[Any]:
@@ -145,14 +180,6 @@ def _event_times(columns: Columns, manifest: Manifest, now: datetime, count: int
         said = columns[manifest.event_time]
         return [time if isinstance(time, datetime) else naive_utc(now) for time in said]
     return [naive_utc(now)] * count
-
-
-def _known(row: OnlineRow, columns: Sequence[str]) -> tuple[datetime, list[float]]:
-    return naive_utc(row.feature_time), [_number(row.values.get(column)) for column in columns]
-
-
-def _number(value: float | str | bool | None) -> float:
-    return float("nan") if value is None else float(value)
 
 
 def _require_finite(matrix: Matrix, features: Sequence[str]) -> None:
@@ -167,7 +194,19 @@ def _require_finite(matrix: Matrix, features: Sequence[str]) -> None:
 
 def _require_finite_predictions(values: Matrix) -> None:
     """Refuse predictions that JSON cannot say and nobody could use."""
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.argwhere(~np.isfinite(values))
     if len(bad):
-        place = f"instances[{bad[0]}]"
-        raise RequestError(f"{place} is predicted to be {values[bad[0]]}; it is too far from what was learnt", place)
+        place = f"instances[{bad[0][0]}]"
+        raise RequestError(
+            f"{place} is predicted to be {values[tuple(bad[0])]}; it is too far from what was learnt", place
+        )
+
+
+def _require_few_probabilities(rows: int, manifest: Manifest) -> None:
+    if manifest.task == "multiclass" and rows * len(manifest.classes) > MAX_PROBABILITIES:
+        most = MAX_PROBABILITIES // len(manifest.classes)
+        raise TooLargeError(
+            f"instances has {rows:,} entries, but of {len(manifest.classes)} classes the probabilities of at most "
+            f"{most:,} fit one answer; send several calls",
+            "instances",
+        )

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from perennial.definitions import Column
+from perennial.encoding import encode
 from perennial.errors import DefinitionError
 from perennial.manifest import RequestView
 from perennial.serving.payload import Columns
 from perennial.serving.values import Value
-from perennial.sql import identifier, sql_type
+from perennial.sql import category, identifier, sql_type
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -48,9 +49,17 @@ class RequestRunner:
         The columns of a request, with their types.
     connection : duckdb.DuckDBPyConnection
         Where it runs, as from :func:`connect`.
+    categories : mapping
+        Categorical columns of the view, with the values that were learnt.
     """
 
-    def __init__(self, view: RequestView, inputs: Mapping[str, Column], connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self,
+        view: RequestView,
+        inputs: Mapping[str, Column],
+        connection: duckdb.DuckDBPyConnection,
+        categories: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         if not inputs:
             raise DefinitionError(f"features/{view.name}.sql: reads no column of {view.table}; take one in")
         self._view = view
@@ -60,7 +69,11 @@ class RequestRunner:
         source = ", ".join(
             f"unnest(CAST(? AS {sql_type(column)}[])) AS {identifier(name)}" for name, column in inputs.items()
         )
-        chosen = ", ".join(f"CAST({identifier(name)} AS DOUBLE) AS {identifier(name)}" for name in view.columns)
+        self._categories = [(categories or {}).get(name) for name in view.columns]
+        chosen = ", ".join(
+            f"{f'CAST({name} AS DOUBLE)' if known is None else category(name)} AS {name}"
+            for name, known in zip(map(identifier, view.columns), self._categories, strict=True)
+        )
         self._sql = f"WITH {identifier(view.table)} AS (SELECT {source}) SELECT {chosen} FROM (\n{view.sql}\n)"
 
     def run(self, columns: Columns) -> npt.NDArray[np.float64]:
@@ -74,7 +87,7 @@ class RequestRunner:
         Returns
         -------
         float64 array of shape (n, len(view.columns))
-            NaN stands for NULL.
+            NaN stands for NULL; of a categorical column a value's place among its categories, NaN for any other.
 
         Raises
         ------
@@ -93,7 +106,33 @@ class RequestRunner:
                 "a request view computes one row of each row, so take WHERE, GROUP BY and joins out"
             )
         # None becomes NaN here; values pass through Python floats, which are doubles, unchanged.
-        return np.array(rows, dtype=np.float64).reshape(count, len(self._view.columns))
+        if all(known is None for known in self._categories):
+            return np.array(rows, dtype=np.float64).reshape(count, len(self._view.columns))
+        matrix = np.empty((count, len(self._view.columns)))
+        for place, (values, known) in enumerate(zip(zip(*rows, strict=True), self._categories, strict=True)):
+            matrix[:, place] = np.array(values, dtype=np.float64) if known is None else encode(values, known)
+        return matrix
+
+
+def category_texts(connection: duckdb.DuckDBPyConnection, values: Sequence[object]) -> list[str | None]:
+    """Return online values as the texts that training sets have of them (`perennial.sql.category`).
+
+    A boolean and a whole number are as short to write here; the engine alone knows how it writes a double.
+    """
+    texts = [_written(value) for value in values]
+    places = [place for place, value in enumerate(values) if isinstance(value, float)]
+    if places:
+        numbers = [values[place] for place in places]
+        query = f"SELECT {category('x')} FROM (SELECT unnest(CAST(? AS DOUBLE[])) AS x)"
+        for place, (text,) in zip(places, connection.execute(query, [numbers]).fetchall(), strict=True):
+            texts[place] = text
+    return texts
+
+
+def _written(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
 
 
 def matches(connection: duckdb.DuckDBPyConnection, pattern: str, texts: Sequence[str]) -> list[bool]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel
+from pydantic import BaseModel, StrictBool
 
 from perennial import keys
-from perennial.errors import NotFoundError
+from perennial.errors import NotFoundError, RequestError
 from perennial.ports import Ports
 from perennial.serving.ids import PredictionId, moment_of, parse_prediction_id
 from perennial.steps.prediction_log import (
@@ -23,12 +23,18 @@ from perennial.steps.prediction_log import (
     write_labels,
 )
 
+CONDITION = ("false", "true")
+"""The classes of a binary model."""
+SHOWN = 20
+"""Classes that a refusal names."""
+
 
 class LabelledPrediction(BaseModel):
     """One label."""
 
     prediction_id: str
-    label: float
+    label: StrictBool | float | str
+    """A number; of a binary model true, false, 1 or 0; of several classes the text of one."""
 
 
 class Request(BaseModel):
@@ -56,6 +62,8 @@ def run(request: Request, ports: Ports) -> Receipt:
     ------
     NotFoundError
         The model made no such prediction; ``field`` names the label.
+    RequestError
+        The label is nothing that the model's version could have predicted; ``field`` names it.
     """
     accepted = 0
     for (version, request_id), labels in _checked(request, ports).items():
@@ -67,6 +75,7 @@ def _checked(request: Request, ports: Ports) -> dict[tuple[int, str], dict[str, 
     """Return the labels by version and request, each of a prediction that is in the log (read once per request)."""
     by_request: dict[tuple[int, str], dict[str, float]] = {}
     logged: dict[tuple[int, str], int] = {}
+    classes: dict[int, tuple[str, ...]] = {}
     for number, entry in enumerate(request.labels):
         field = f"labels[{number}].prediction_id"
         prediction = parse_prediction_id(entry.prediction_id, field)
@@ -75,8 +84,32 @@ def _checked(request: Request, ports: Ports) -> dict[tuple[int, str], dict[str, 
             logged[call] = _rows_logged(ports, request.model, prediction)
         if prediction.row >= logged[call]:
             raise NotFoundError(f"model {request.model!r} made no prediction {entry.prediction_id!r}", field)
-        by_request.setdefault(call, {})[entry.prediction_id] = entry.label
+        if prediction.version not in classes:
+            version = ports.catalog.version(request.model, prediction.version)
+            classes[prediction.version] = version.training_set.classes
+        label = _number(entry.label, classes[prediction.version], f"labels[{number}].label")
+        by_request.setdefault(call, {})[entry.prediction_id] = label
     return by_request
+
+
+def _number(label: bool | float | str, classes: Sequence[str], field: str) -> float:
+    """Return a label as it is stored: a number, or the place of a class.
+
+    A class that the version never learnt is refused: it could not have been predicted, and the next training set
+    learns of it from the data.
+    """
+    if not classes:
+        if isinstance(label, bool | str):
+            raise RequestError(f"{field} must be a number", field)
+        return label
+    if classes == CONDITION and not isinstance(label, str):
+        if label not in (0, 1):
+            raise RequestError(f"{field} must be true or false, or 1 or 0, not {label:g}", field)
+        return float(label)
+    if label not in classes:
+        some = ", ".join(map(repr, classes[:SHOWN])) + (", …" if len(classes) > SHOWN else "")
+        raise RequestError(f"{field} must be one of the version's classes, {some}", field)
+    return float(classes.index(str(label)))
 
 
 def _rows_logged(ports: Ports, model: str, prediction: PredictionId) -> int:

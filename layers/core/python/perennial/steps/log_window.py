@@ -84,7 +84,7 @@ class Labelled:
     """Predictions whose label has come."""
 
     labels: list[float]
-    predictions: list[float]
+    predictions: list[LoggedPrediction]
     """What was said, in the order of the labels."""
     until: datetime | None
     """When the latest of the labels came; None if there are none."""
@@ -109,7 +109,7 @@ def latest_labelled(reader: LogReader, model: str, version: int, since: date, un
             labels.extend(latest.values())
             largest = max(largest, len(latest))
     del labels[rows:]
-    made = _values(reader, model, version, [label.prediction_id for label in labels])
+    made = _made(reader, model, version, [label.prediction_id for label in labels])
     return Labelled([label.label for label in labels], made, max((label.at for label in labels), default=None))
 
 
@@ -120,10 +120,10 @@ def _batch_size(missing: int, largest: int) -> int:
     return max(1, min(_AT_ONCE, missing // largest)) if largest else 1
 
 
-def _values(reader: LogReader, model: str, version: int, prediction_ids: Sequence[str]) -> list[float]:
+def _made(reader: LogReader, model: str, version: int, prediction_ids: Sequence[str]) -> list[LoggedPrediction]:
     """Return the predictions of those ids; feedback has made sure that they are in the log."""
     ids = [parse_prediction_id(text) for text in prediction_ids]
     places: Iterator[str] = (log_key(model, version, prediction.request_id) for prediction in ids)
     logs = list(dict.fromkeys(places))
-    made = {line.prediction_id: line.prediction for log in reader.read(logs, read_predictions) for line in log}
+    made = {line.prediction_id: line for log in reader.read(logs, read_predictions) for line in log}
     return [made[text] for text in prediction_ids]

@@ -13,11 +13,11 @@ from perennial.drift import population_stability_index
 from perennial.errors import PerennialError
 from perennial.manifest import Histogram, Manifest
 from perennial.monitoring.histograms import count_into
-from perennial.monitoring.quality import measure, ratio_to
+from perennial.monitoring.quality import measure, worsening
 from perennial.ports import Metric, Ports
 from perennial.records import Assessment, Champion
 from perennial.serving.integrity import read_manifest
-from perennial.steps.log_window import LogReader, latest_labelled, latest_predictions
+from perennial.steps.log_window import Labelled, LogReader, latest_labelled, latest_predictions
 from perennial.steps.prediction_log import LoggedPrediction
 
 METRICS = {
@@ -93,9 +93,9 @@ def _assess(ports: Ports, champion: Champion, limits: Monitor, reader: LogReader
         feature, feature_drift = _largest_drift(window, manifest)
         prediction_drift = _drift(manifest.prediction_baseline, _array([line.prediction for line in window]))
     if len(labelled.labels) >= limits.min_rows:
-        performance = measure(manifest.metric, _array(labelled.labels), _array(labelled.predictions))
+        performance = _performance(manifest, labelled)
         promised = manifest.metrics.get(manifest.metric)  # none of a version that predicted no finite numbers
-        ratio = None if promised is None else ratio_to(promised, performance)
+        ratio = None if promised is None or performance is None else worsening(manifest.metric, promised, performance)
     return Assessment(
         model=model,
         version=version,
@@ -109,6 +109,15 @@ def _assess(ports: Ports, champion: Champion, limits: Monitor, reader: LogReader
         performance=performance,
         performance_ratio=ratio,
     )
+
+
+def _performance(manifest: Manifest, labelled: Labelled) -> float | None:
+    """Return the version's metric over its labelled predictions; None where it cannot be told."""
+    if manifest.task == "multiclass":
+        said = np.array([line.probabilities for line in labelled.predictions], dtype=np.float64)
+    else:
+        said = _array([line.prediction for line in labelled.predictions])
+    return measure(manifest.metric, _array(labelled.labels), said, manifest.task)
 
 
 def _largest_drift(window: Sequence[LoggedPrediction], manifest: Manifest) -> tuple[str | None, float | None]:

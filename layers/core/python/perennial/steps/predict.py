@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ from pydantic import BaseModel
 
 from perennial import keys
 from perennial.errors import NotFoundError
+from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import Moment
 from perennial.serving.artifact import load_artifact
-from perennial.serving.predictor import Predictor
+from perennial.serving.predictor import Predictions, Predictor
 from perennial.serving.request_view import connect
 from perennial.steps.prediction_log import write_predictions
 
@@ -37,7 +39,23 @@ class Prediction(BaseModel):
     prediction_id: str
     """What feedback is given under."""
     value: float
-    """In the target's unit."""
+    """In the target's unit; of a binary model the probability that the condition holds."""
+
+
+class ConditionPrediction(Prediction):
+    """The answer of a binary model for one row."""
+
+    label: bool
+    """Whether the condition is more likely than not."""
+
+
+class ClassPrediction(Prediction):
+    """The answer of a model of several classes for one row; ``value`` is the probability of ``label``."""
+
+    label: str
+    """The likeliest class; of equals, the first by name."""
+    probabilities: dict[str, float]
+    """Class to its probability."""
 
 
 class Answer(BaseModel):
@@ -45,7 +63,7 @@ class Answer(BaseModel):
 
     model: str
     version: int
-    predictions: list[Prediction]
+    predictions: list[ClassPrediction | ConditionPrediction | Prediction]
 
 
 class Predictors:
@@ -126,6 +144,8 @@ def run(request: Request, ports: Ports, predictors: Predictors | None = None) ->
     ------
     RequestError
         An instance breaks the contract; ``field`` names the place.
+    TooLargeError
+        There are more instances than the answer holds the probabilities of.
     NotFoundError
         There is no such model, version or champion.
     """
@@ -136,8 +156,25 @@ def run(request: Request, ports: Ports, predictors: Predictors | None = None) ->
     ids = write_predictions(
         ports.artifacts, request.model, manifest.version, request.request_id, request.at, made, manifest.features
     )
-    predictions = [
-        Prediction(prediction_id=prediction_id, value=value)
-        for prediction_id, value in zip(ids, made.values.tolist(), strict=True)
-    ]
-    return Answer(model=request.model, version=manifest.version, predictions=predictions)
+    answered = _answers(manifest, ids, made)
+    return Answer(model=request.model, version=manifest.version, predictions=answered)
+
+
+def _answers(
+    manifest: Manifest, ids: Sequence[str], made: Predictions
+) -> list[ClassPrediction | ConditionPrediction | Prediction]:
+    rows = list(zip(ids, made.values.tolist(), strict=True))
+    if made.probabilities is not None:
+        return [
+            ClassPrediction(
+                prediction_id=prediction_id,
+                label=manifest.classes[int(place)],
+                value=chances[int(place)],
+                probabilities=dict(zip(manifest.classes, chances, strict=True)),
+            )
+            for (prediction_id, place), chances in zip(rows, made.probabilities.tolist(), strict=True)
+        ]
+    if manifest.task == "binary":
+        # As in `perennial.metrics`, by which the version was judged.
+        return [ConditionPrediction(prediction_id=name, value=value, label=value > 0.5) for name, value in rows]
+    return [Prediction(prediction_id=name, value=value) for name, value in rows]

@@ -27,7 +27,11 @@ class LoggedPrediction:
 
     prediction_id: str
     features: dict[str, float | None]
+    """Feature column to its value; of a categorical one its place among the version's categories."""
     prediction: float
+    """In the target's unit; the probability of ``true``; or the place of the likeliest class."""
+    probabilities: tuple[float, ...] | None = None
+    """Of several classes, in their order."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class StoredLabel:
 
     prediction_id: str
     label: float
+    """In the target's unit; 0 or 1; or the place of a class."""
     at: datetime
 
 
@@ -48,19 +53,20 @@ def write_predictions(
     moment = at.isoformat()
     inputs = _rows({name: [_as_json(value) for value in values] for name, values in made.inputs.items()}, count)
     features = ([None if math.isnan(value) else value for value in row] for row in made.features.tolist())
+    read = (dict(zip(names, row, strict=True)) for row in features)
+    told = [{}] * count if made.probabilities is None else [{"probabilities": p} for p in made.probabilities.tolist()]
     lines = (
         {
             "prediction_id": prediction_id,
             "at": moment,
             "row": row,
             "inputs": brought,
-            "features": read,
+            "features": seen,
             "prediction": value,
+            **chances,
         }
-        for row, (prediction_id, brought, read, value) in enumerate(
-            zip(
-                ids, inputs, (dict(zip(names, row, strict=True)) for row in features), made.values.tolist(), strict=True
-            )
+        for row, (prediction_id, brought, seen, value, chances) in enumerate(
+            zip(ids, inputs, read, made.values.tolist(), told, strict=True)
         )
     )
     store.put(log_key(model, version, request_id), _join(_encode(line) for line in lines), JSON_LINES)
@@ -74,8 +80,17 @@ def log_key(model: str, version: int, request_id: str) -> str:
 
 def read_predictions(store: ObjectStore, key: str) -> list[LoggedPrediction]:
     """Return the lines of a log object in the order of their rows, or raise NotFoundError."""
-    lines = (json.loads(line) for line in store.get(key).splitlines())
-    return [LoggedPrediction(line["prediction_id"], line["features"], line["prediction"]) for line in lines]
+    return [_logged(json.loads(line)) for line in store.get(key).splitlines()]
+
+
+def _logged(line: dict[str, Any]) -> LoggedPrediction:
+    probabilities = line.get("probabilities")
+    return LoggedPrediction(
+        line["prediction_id"],
+        line["features"],
+        line["prediction"],
+        None if probabilities is None else tuple(probabilities),
+    )
 
 
 def labels_stem(model: str, version: int, request_id: str) -> str:

@@ -120,6 +120,8 @@ def _manifest(
         parameters=report.parameters,
         seed=report.seed,
         features=report.features,
+        categories=training_set.categories,
+        classes=training_set.classes,
         request=sources.request,
         stored=sources.stored,
         inputs=sources.inputs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -22,6 +23,9 @@ from perennial.steps.recording import recorded
 
 LEVELS = np.linspace(0.05, 0.95, 19)
 """The typical rows: in row i, each feature has the value below which this share of its training rows lay."""
+
+TOLERANCE = 1e-3
+"""How far probabilities may be out by rounding, as of an ONNX file in single precision."""
 
 
 class Request(BaseModel):
@@ -86,13 +90,17 @@ def run(request: Request, ports: Ports) -> Trial:
 
 def _typical_rows(manifest: Manifest) -> npt.NDArray[np.float64]:
     """Return a matrix of shape (len(LEVELS), len(manifest.features)) from the training rows' histograms."""
-    baseline = manifest.baseline
-    return np.array(
-        [
-            [quantile(baseline[name], level) if name in baseline else np.nan for name in manifest.features]
-            for level in LEVELS
-        ]
-    )
+    return np.array([[_typical(manifest, name, level) for name in manifest.features] for level in LEVELS])
+
+
+def _typical(manifest: Manifest, feature: str, level: float) -> float:
+    if feature not in manifest.baseline:
+        return math.nan
+    value = quantile(manifest.baseline[feature], level)
+    categories = manifest.categories.get(feature)
+    if categories is None or math.isnan(value):
+        return value
+    return float(min(math.floor(value), len(categories) - 1))  # a place among the categories, not between two
 
 
 def _require_plausible(values: npt.NDArray[np.float64], manifest: Manifest) -> None:
@@ -100,14 +108,21 @@ def _require_plausible(values: npt.NDArray[np.float64], manifest: Manifest) -> N
     what = f"version {manifest.version} of {manifest.model}"
     if not np.isfinite(values).all():
         raise DataError(f"{what} predicts {values[~np.isfinite(values)][0]} for a typical row; train it again")
+    if manifest.classes:
+        if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
+            odd = values.min() if values.min() < 0 else values.max()
+            raise DataError(f"{what} gives a class the probability {odd:.6g} for a typical row; train it again")
+        if values.ndim > 1 and np.abs(values.sum(axis=1) - 1).max() > TOLERANCE:
+            raise DataError(f"{what} gives classes probabilities that do not add up to 1; train it again")
+        return
     edges = manifest.prediction_baseline.edges
     if not edges:
         return
     slack = max(edges[-1] - edges[0], abs(edges[0]), abs(edges[-1]))
     low, high = edges[0] - slack, edges[-1] + slack
-    odd: Any = values[(values < low) | (values > high)]
-    if len(odd):
+    outside: Any = values[(values < low) | (values > high)]
+    if len(outside):
         raise DataError(
-            f"{what} predicts {odd[0]:.6g} for a typical row, "
+            f"{what} predicts {outside[0]:.6g} for a typical row, "
             f"far outside {edges[0]:.6g} to {edges[-1]:.6g} on the held-out rows; train it again"
         )

@@ -52,7 +52,7 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> T
     Raises
     ------
     DataError
-        There are no rows to learn from, or none to judge by.
+        There are no rows to learn from, or none to judge by; or nothing that could be told apart.
     ConflictError
         The model's definition changed since the run was admitted.
     NotFoundError
@@ -92,7 +92,7 @@ def _make(model: Model, ports: Ports, folder: Path, resources: Resources) -> Tra
     train, holdout = folder / "train.parquet", folder / "holdout.parquet"
     made = write_training_set(model, ports.definitions, parts, stored, period, train, holdout, resources=resources)
     placed = [_place(ports, model, part, path) for part, path in (("train", train), ("holdout", holdout))]
-    return _record(made, period, placed, tuple(snapshot.snapshot_id for snapshot in snapshots), versions)
+    return _record(model, made, period, placed, tuple(snapshot.snapshot_id for snapshot in snapshots), versions)
 
 
 def _stored(
@@ -123,6 +123,7 @@ def _place(ports: Ports, model: Model, part: str, path: Path) -> tuple[str, str]
 
 
 def _record(
+    model: Model,
     made: TrainingParts,
     period: Period,
     placed: list[tuple[str, str]],
@@ -136,6 +137,9 @@ def _record(
         train_key=placed[0][0],
         holdout_key=placed[1][0],
         features=made.features,
+        categories=made.categories,
+        classes=made.classes,
+        slices=tuple(model.slices),
         split_at=period.split_at.replace(tzinfo=UTC),
         rows_train=made.rows_train,
         rows_holdout=made.rows_holdout,
