@@ -129,7 +129,12 @@ def a_case(task: Task = "regression", rows: int = 4000, seed: int = 3, **model: 
         ),
         slices={"zone": zones, "night": np.where(features[:, 1] < 6, "true", "false").astype(np.object_)},
         known=Known(
-            float(target.mean()), float(np.median(target)), float(target[0]), shares, np.tile(shares, (len(classes), 1))
+            float(target.mean()),
+            float(np.median(target)),
+            float(target[0]),
+            BEGIN - timedelta(days=90),
+            shares,
+            np.tile(shares, (len(classes), 1)),
         ),
         rejected=(12, 24_012),
         report_key="reports/evaluation/fare/run-1.json",

@@ -24,6 +24,8 @@ class Dot:
     ends: tuple[float, float] | None = None
     style: int = 1
     """1 for what is looked at, 2 for what it is compared with, 3 for what is there for scale."""
+    beside: float | None = None
+    """What it is compared with, as a second dot on the same line."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def dots(title: str, rows: Sequence[Dot], *, form: Format = number, guide: float
         A value at which a dashed line stands, such as 0.
     """
     names = _room(rows)
-    values = [end for row in rows for end in (row.value, *(row.ends or ()))] + ([] if guide is None else [guide])
+    values = [
+        end for row in rows for end in (row.value, *(row.ends or ()), *([] if row.beside is None else [row.beside]))
+    ] + ([] if guide is None else [guide])
     low, high = _widened(min(values), max(values))
     x = _scale(low, high, names, WIDTH - _FIGURE)
     base = len(rows) * _ROW
@@ -76,6 +80,8 @@ def dots(title: str, rows: Sequence[Dot], *, form: Format = number, guide: float
             style = "rule-3" if row.style == 3 else f"line-{row.style}"
             ends = f"M{left:.1f} {y - 4}v8M{right:.1f} {y - 4}v8"
             shapes.append(Shape(style, f"M{left:.1f} {y}H{right:.1f}{ends}"))
+        if row.beside is not None:
+            shapes.append(Shape("dot-2", _circle(x(row.beside), y, 3)))
         shapes.append(Shape(f"dot-{row.style}", _circle(x(row.value), y)))
         labels.append(Label(names - 8, y + 4, cut(row.label, int(_NAMES / _LETTER)), "end"))
         labels.append(Label(WIDTH, y + 4, form(row.value), "end", "quiet"))

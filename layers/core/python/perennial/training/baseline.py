@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -30,6 +31,9 @@ class Known:
     mean: float
     median: float
     last: float
+    """Of the latest row."""
+    earliest: datetime
+    """Event time of the earliest row."""
     shares: Vector
     following: Vector
 
@@ -61,7 +65,9 @@ def read_known(path: Path, classes: tuple[str, ...]) -> Known:
     # One thread: the order in which a mean is added up, hence its last bit, does not depend on the machine.
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
-            middle = connection.execute(f"SELECT avg(y), median(y) FROM {source}", [str(path)]).fetchone()
+            middle = connection.execute(
+                f"SELECT avg(y), median(y), min(happened) FROM {source}", [str(path)]
+            ).fetchone()
             last = connection.execute(latest, [str(path)]).fetchone()
             pairs = connection.execute(paired, [str(path)]).fetchall() if classes else []
         except duckdb.Error as error:
@@ -78,7 +84,7 @@ def read_known(path: Path, classes: tuple[str, ...]) -> Known:
     shares /= max(shares.sum(), 1)
     # One imagined row more after each class, spread as classes are: no probability is 0.
     smoothed = (following + shares) / (following.sum(axis=1, keepdims=True) + 1)
-    return Known(float(middle[0]), float(middle[1]), float(last[0]), shares, smoothed)
+    return Known(float(middle[0]), float(middle[1]), float(last[0]), middle[2], shares, smoothed)
 
 
 def best_baseline(known: Known, holdout: Rows, task: Task, metric: str) -> Baseline:

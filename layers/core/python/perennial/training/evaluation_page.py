@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from perennial.records import Verdict
 from perennial.reporting.blocks import (
     Badge,
     Block,
@@ -15,6 +16,7 @@ from perennial.reporting.blocks import (
     Note,
     Paragraph,
     Plot,
+    Plots,
     Section,
     Table,
 )
@@ -22,6 +24,7 @@ from perennial.reporting.charts import Line, lines
 from perennial.reporting.plots import Dot, SpreadBar, dots, spread_bars
 from perennial.reporting.words import count, number, several, share, size
 from perennial.training.bootstrap import LEVEL
+from perennial.training.evaluation import more_is_better
 from perennial.training.evaluation_report import EvaluationReport, Judged
 from perennial.training.figures_in_words import (
     METRIC_MEANINGS,
@@ -70,7 +73,7 @@ def sections(report: EvaluationReport, search: Sequence[Block] = ()) -> list[Sec
     """
     found = [
         Section("", [_verdict(report), _figures(report)]),
-        Section("The rules, one by one", [gate_table(report)]),
+        Section("The rules, one by one", [gate_table(report.verdict)]),
         Section("Everyone on the same rows", _compared(report)),
     ]
     if report.backtests:
@@ -88,19 +91,29 @@ def sections(report: EvaluationReport, search: Sequence[Block] = ()) -> list[Sec
     return found
 
 
-def gate_table(report: EvaluationReport) -> Table:
+def gate_table(verdict: Verdict) -> Table:
     """Return the gate's rules with what came of each."""
     rows: list[list[Cell]] = [
         [
             rule_name(rating.rule),
             Badge("holds", "good") if rating.passed else Badge("does not hold", "bad"),
             rating.sentence,
-            Code(f"gate.{rating.rule}") if rating.rule != "finite" else "always",
+            f"gate.{rating.rule}" if rating.rule != "finite" else "always",
         ]
-        for rating in report.verdict.ratings
+        for rating in verdict.ratings
     ]
     caption = "A candidate may serve if all of these hold; the definition of the model sets them"
     return Table(caption, ["Rule", "", "What was found", "Set by"], rows)
+
+
+def metric_table(judged: Sequence[Judged]) -> Table:
+    """Return every figure of everyone, those of the first."""
+    names = [name for name in judged[0].metrics if name not in ("n", "not_finite")]
+    rows: list[list[Cell]] = [
+        [_who(each), *(with_ends(each.metrics, each.intervals, name) for name in names)] for each in judged
+    ]
+    columns = ["Who", *(name.replace("_", " ") for name in names)]
+    return Table("All figures on the held-out rows, with where they likely lie", columns, rows)
 
 
 def slice_blocks(slices: Sequence[SliceFigures], metric: str) -> list[Block]:
@@ -111,21 +124,20 @@ def slice_blocks(slices: Sequence[SliceFigures], metric: str) -> list[Block]:
             "itself; short lines mean sure figures, long ones few rows."
         )
     ]
+    plots: list[Plot] = []
+    tables: list[Table] = []
     for name in dict.fromkeys(each.name for each in slices):
         parts = [each for each in slices if each.name == name]
         shown = [each for each in parts if each.metric is not None][:MOST_SLICES]
         if shown:
-            rows = []
-            for each in shown:
-                rows.append(Dot(each.value, each.metric or 0.0, each.interval))
-                if each.champion is not None:
-                    rows.append(Dot("what serves", each.champion, None, 2))
-            words = f"The {METRIC_NAMES[metric]} by {name}"
-            more = f", of the {MOST_SLICES} values with most rows" if len(parts) > MOST_SLICES else ""
-            blocks.append(Plot(dots(words, rows), f"{words}{more}: the candidate with where it likely lies."))
+            rows = [Dot(each.value, each.metric or 0.0, each.interval, beside=each.champion) for each in shown]
+            words = f"{METRIC_NAMES[metric].capitalize()} by {name}"
+            caption = f"The candidate (blue) and where it likely lies, what serves in orange. {_better(metric)}"
+            caption += f" The {MOST_SLICES} values with most rows are shown." if len(parts) > MOST_SLICES else ""
+            plots.append(Plot(dots(words, rows), caption, words))
         compared = any(each.champion is not None for each in parts)
-        blocks.append(_slice_table(name, parts, metric, compared=compared))
-    return blocks
+        tables.append(_slice_table(name, parts, metric, compared=compared))
+    return [*blocks, Plots(plots), *tables]
 
 
 def backtest_blocks(
@@ -147,7 +159,7 @@ def backtest_blocks(
         "only from what was before each; the last point is the held-out stretch. A line that jumps means that one good "
         "result proves little."
     )
-    return [Plot(chart, caption)]
+    return [Plot(chart, caption, f"{METRIC_NAMES[metric].capitalize()} over time")]
 
 
 def _verdict(report: EvaluationReport) -> Note:
@@ -196,15 +208,8 @@ def _compared(report: EvaluationReport) -> list[Block]:
             f"The {words} of the candidates (blue), of what serves (orange) and of a guess without a model (grey), and "
             f"where each likely lies. {METRIC_MEANINGS[metric]}"
         )
-        blocks.append(Plot(dots(f"The {words} of everyone", rows), caption))
-    names = [name for name in report.judged[0].metrics if name not in ("n", "not_finite")]
-    table: list[list[Cell]] = [
-        [_who(each), *(with_ends(each.metrics, each.intervals, name) for name in names)] for each in report.judged
-    ]
-    if names:
-        columns = ["Who", *(name.replace("_", " ") for name in names)]
-        blocks.append(Table("All figures on the held-out rows, with where they likely lie", columns, table))
-    return blocks
+        blocks.append(Plot(dots(f"The {words} of everyone", rows), caption, words.capitalize()))
+    return [*blocks, metric_table(report.judged)]
 
 
 def _who(judged: Judged) -> str:
@@ -225,7 +230,11 @@ def _importance(report: EvaluationReport) -> Plot:
         f"spread between repeats. Features that say the same stand in for one another, and each may look "
         f"unimportant.{more}"
     )
-    return Plot(spread_bars("Importance of the features", rows, form=lambda value: number(value, 3)), caption)
+    return Plot(
+        spread_bars("Importance of the features", rows, form=lambda value: number(value, 3)),
+        caption,
+        "Worse without the feature",
+    )
 
 
 def _slice_table(name: str, parts: Sequence[SliceFigures], metric: str, *, compared: bool) -> Table:
@@ -275,6 +284,10 @@ def _origin(report: EvaluationReport) -> Table:
         bad, rows = report.rejected
         facts.append(("Quarantined rows of the uploads", f"{bad} of {rows} ({share(bad, rows)})"))
     return Table("Ids by which all of this is found", ["What", "Which"], [[name, Code(text)] for name, text in facts])
+
+
+def _better(metric: str) -> str:
+    return "Further right is better." if more_is_better(metric) else "Further left is better."
 
 
 def _day(at: datetime) -> float:

@@ -42,6 +42,8 @@ class EvaluationReport(Record):
     split_at: datetime
     rows_train: int
     rows_holdout: int
+    earliest: datetime | None = None
+    """Event time of the earliest training row."""
     latest: datetime | None = None
     """Event time of the latest held-out row."""
     judged: tuple[Judged, ...]

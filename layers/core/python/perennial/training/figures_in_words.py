@@ -84,17 +84,22 @@ def gain(improvement: float) -> str:
     """Write an improvement: ``12 % better``, ``3 % worse``, ``as good``."""
     if improvement == 0:
         return "exactly as good"
-    return f"{share(abs(improvement))} {'better' if improvement > 0 else 'worse'}"
+    return f"{_percent(abs(improvement))} {'better' if improvement > 0 else 'worse'}"
 
 
 def gain_ends(interval: tuple[float, float]) -> str:
     """Write where an improvement likely lies: ``9 % to 15 % better``, ``from 2 % worse to 4 % better``."""
     low, high = interval
     if low > 0:
-        return f"{share(low)} to {share(high)} better"
+        return f"{_percent(low)} to {_percent(high)} better"
     if high < 0:
-        return f"{share(-high)} to {share(-low)} worse"
+        return f"{_percent(-high)} to {_percent(-low)} worse"
     return f"from {gain(low)} to {gain(high)}"
+
+
+def _percent(value: float) -> str:
+    """Write a share in percent, in whole ones where there are many: the tenths are noise."""
+    return share(round(value, 2) if value >= 0.095 else value)
 
 
 def against_champion(verdict: Verdict, metric: str, subject: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perennial.definitions import Task
-from perennial.reporting.blocks import Block, Cell, Plot, Table
+from perennial.reporting.blocks import Block, Cell, Plot, Plots, Table
 from perennial.reporting.charts import Distribution, histogram
 from perennial.reporting.plots import Band, band, reliability
 from perennial.reporting.words import count, number, share
@@ -21,14 +21,14 @@ def fit_blocks(fit: Fit, task: Task, classes: Sequence[str]) -> list[Block]:
 
 
 def _of_numbers(fit: Fit) -> list[Block]:
-    blocks: list[Block] = []
+    plots: list[Plot] = []
     if fit.prediction is not None and fit.truth is not None:
         chart = histogram("Predictions and truth", _spread(fit.prediction, "predicted"), _spread(fit.truth, "true"))
         caption = (
             "How often each value was predicted (bars) and came true (line), in the target's unit. Where the line is "
             "above the bars, such values are predicted too rarely."
         )
-        blocks.append(Plot(chart, caption))
+        plots.append(Plot(chart, caption, "Predictions and truth"))
     if fit.residuals is not None:
         middle, low, high = (fit.residual_quantiles[q] for q in ("0.5", "0.05", "0.95"))
         chart = histogram("Prediction minus truth", _spread(fit.residuals, "prediction minus truth"))
@@ -36,7 +36,7 @@ def _of_numbers(fit: Fit) -> list[Block]:
             f"By how much predictions miss, in the target's unit: nine of ten between {number(low, 3)} and "
             f"{number(high, 3)}, half of them below {number(middle, 3)}. Right of 0 they are too high."
         )
-        blocks.append(Plot(chart, caption))
+        plots.append(Plot(chart, caption, "By how much predictions miss"))
     if fit.residuals_by_prediction:
         points = [Band(each.predicted, each.mean, each.low, each.high) for each in fit.residuals_by_prediction]
         chart = band("Misses by prediction", points, ("mean of prediction minus truth", "eight of ten rows"))
@@ -45,8 +45,8 @@ def _of_numbers(fit: Fit) -> list[Block]:
             "in the target's unit. A line that stays on the dashed 0 means that they are right on average throughout; "
             "a band that widens means that they are less exact there."
         )
-        blocks.append(Plot(chart, caption))
-    return blocks
+        plots.append(Plot(chart, caption, "Misses of small and large predictions"))
+    return [Plots(plots)]
 
 
 def _of_classes(fit: Fit, task: Task, classes: Sequence[str]) -> list[Block]:
@@ -57,13 +57,14 @@ def _of_classes(fit: Fit, task: Task, classes: Sequence[str]) -> list[Block]:
         f"Of rows for which the model says a probability (left to right), how often {what} came true (upwards). On the "
         f"dashed line, 30 % means 30 %; below it the model promises too much.{off}"
     )
-    blocks: list[Block] = [Plot(chart, caption)]
+    plots = [Plot(chart, caption, "Said and happened")]
     if fit.prediction is not None:
         chart = histogram("Predicted probabilities", _spread(fit.prediction, "predicted probability"), form=share)
         caption = (
             "How often the model says each probability: the more it stays away from the middle, the more it decides."
         )
-        blocks.append(Plot(chart, caption))
+        plots.append(Plot(chart, caption, "Predicted probabilities"))
+    blocks: list[Block] = [Plots(plots)]
     if len(classes) <= MOST_CLASSES and len(fit.confusion) == len(classes):
         blocks.append(_confusion(fit, classes))
     return blocks

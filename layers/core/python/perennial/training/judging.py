@@ -160,6 +160,7 @@ def _report(
         split_at=training_set.split_at,
         rows_train=training_set.rows_train,
         rows_holdout=training_set.rows_holdout,
+        earliest=case.known.earliest,
         latest=holdout.event_time.max().astype("datetime64[us]").item(),
         judged=tuple(judged),
         parity_errors={each.report.candidate: each.report.parity_error for each in contenders},

@@ -105,7 +105,8 @@ def _ranked(metric: str, true: Truth, score: Vector, draws: Resamples) -> Vector
     bins = int(place.max()) + 1
     above, below = draws.of(true).cells(place[true], bins), draws.of(~true).cells(place[~true], bins)
     counted = [np.bincount(place[rows], minlength=bins).astype(np.float64)[None, :] for rows in (true, ~true)]
-    return over(above, below) + (exact(true, score) - over(counted[0], counted[1])[0])
+    moved = exact(true, score) - float(over(counted[0], counted[1])[0])
+    return np.asarray(over(above, below) + moved, dtype=np.float64)
 
 
 def _binned(true: Truth, score: Vector) -> npt.NDArray[np.int64]:
