@@ -18,7 +18,7 @@ from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, several, table
 from infra.local.cloud import CloudError, LocalCloud
 from infra.options import DEFINITIONS, RUN_SECONDS, Folder, Json, Name, Stage, Wait
-from perennial.errors import DefinitionError, PerennialError
+from perennial.errors import DataError, DefinitionError, PerennialError
 
 USAGE = 2
 """Exit code of a command line that is wrong."""
@@ -133,15 +133,30 @@ def runs(
 @app.command()
 def models(
     model: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+    version: Annotated[int | None, typer.Argument(metavar="[VERSION]")] = None,
+    report: Annotated[Path | None, typer.Option(help="Save the page of this version's evaluation in a file.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Save this version's model card in a file.")] = None,
     stage: Stage = "local",
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Show the models with their champions, or one model's versions and what the monitor saw of it."""
+    """Show the models with their champions, one model's versions and what the monitor saw, or how one was judged."""
     from infra.operations import describe_model, list_models
+    from infra.versions import save_pages, show_version
 
     display = Display(json)
-    catalog = Deployment.connect(stage, name).ports.catalog
+    ports = Deployment.connect(stage, name).ports
+    catalog, pages = ports.catalog, {"report": report, "card": card}
+    if any(pages.values()) and (model is None or version is None):
+        raise DataError("--report and --card are about one version; write `perennial models NAME VERSION`")
+    if model is not None and version is not None:
+        if any(pages.values()):
+            saved = save_pages(ports, model, version, pages)
+            display.result(saved, f"saved {' and '.join(saved.values())}")
+            return
+        one, its_tables = show_version(catalog, model, version)
+        display.result(one, *its_tables)
+        return
     content, tables = list_models(catalog) if model is None else describe_model(catalog, model)
     display.result(content, *tables)
 

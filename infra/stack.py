@@ -68,7 +68,7 @@ ACCESS: dict[str, Access] = {
     "evaluate": Access(
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
     ),
-    "register": Access(reads=("candidates/*",), writes=("models/*",), catalog="lock"),
+    "register": Access(reads=("candidates/*", "reports/evaluation/*"), writes=("models/*",), catalog="lock"),
     "smoke": Access(reads=("models/*",), catalog="write"),
     "promote": Access(catalog="write"),
     "fail": Access(catalog="lock"),

@@ -57,13 +57,13 @@ def candidate(model: str, run_id: str, name: str, file: str) -> str:
     return f"candidates/{model}/{run_id}/{name}/{file}"
 
 
-def evaluation_report(model: str, run_id: str) -> str:
-    """JSON of an evaluation."""
-    return f"reports/evaluation/{model}/{run_id}.json"
+def evaluation_report(model: str, run_id: str, suffix: str = "json") -> str:
+    """JSON (or ``html``) of an evaluation."""
+    return f"reports/evaluation/{model}/{run_id}.{suffix}"
 
 
 def artifact(model: str, version: int, file: str) -> str:
-    """A file of a registered version: ``model.onnx`` or ``manifest.json``."""
+    """A file of a registered version: ``model.onnx``, ``manifest.json``, ``card.json`` or ``card.html``."""
     return f"models/{model}/{version}/{file}"
 
 

@@ -68,6 +68,17 @@ class Verdict(Record):
     candidates: dict[str, dict[str, float]]
     """Every candidate's metrics on the same rows."""
     report_key: str
+    """JSON of all that was found; the page for people stands beside it, with the suffix ``html``."""
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Metric of the best candidate to where it lies with a probability of 95 %, by block bootstrap."""
+    improvement: float | None = None
+    """Of the model's metric over the champion's, relative to it: 0.02 is 2 % better, whichever direction is better."""
+    improvement_interval: tuple[float, float] | None = None
+    """Where that lies with a probability of 95 %; both are judged on the same resamples of the rows."""
+    baseline: str = ""
+    """The better guess that needs no model: ``constant`` or ``previous value``."""
+    baseline_metrics: dict[str, float] = Field(default_factory=dict)
+    """The metrics of that guess on the same rows."""
 
 
 class ModelVersion(Record):
@@ -86,6 +97,8 @@ class ModelVersion(Record):
     run_id: str
     trigger: Trigger
     created_at: Moment
+    card_key: str | None = None
+    """JSON of the model card; the page for people stands beside it, with the suffix ``html``."""
 
     def staged(self, stage: Literal["candidate", "refused", "champion", "archived"], reason: str = "") -> ModelVersion:
         """Return this version in another stage."""

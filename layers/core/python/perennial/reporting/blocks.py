@@ -95,6 +95,15 @@ class Plot:
     kind: ClassVar[str] = "plot"
     chart: Chart
     caption: str = ""
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Plots:
+    """Plots beside and below one another."""
+
+    kind: ClassVar[str] = "plots"
+    plots: Sequence[Plot]
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ class Cards:
     cards: Sequence[Card]
 
 
-Block = KeyFigures | Note | Paragraph | Table | Plot | Cards
+Block = KeyFigures | Note | Paragraph | Table | Plot | Plots | Cards
 
 
 @dataclass(frozen=True)

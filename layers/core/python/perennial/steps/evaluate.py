@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
 from perennial import keys
@@ -13,6 +15,7 @@ from perennial.definitions import Model
 from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import TrainingSet, Verdict
+from perennial.reporting.page import page
 from perennial.serving.artifact import load_artifact
 from perennial.steps.recording import recorded
 from perennial.steps.verified import (
@@ -21,10 +24,17 @@ from perennial.steps.verified import (
     read_training_set,
     same_definition,
 )
-from perennial.training.evaluation import best, metrics
-from perennial.training.gate import Opponent, judge
+from perennial.training.baseline import read_known
+from perennial.training.evaluation import aligned, metrics
+from perennial.training.evaluation_page import sections, subtitle, title
+from perennial.training.evaluation_report import EvaluationReport
+from perennial.training.gate import Opponent
+from perennial.training.judging import Case, Contender, judge_candidates
 from perennial.training.rows import columns_of, read_rows
-from perennial.training.scoring import score
+from perennial.training.scoring import loaded
+from perennial.training.slices import read_slices
+
+Matrix = npt.NDArray[np.float64]
 
 
 class Request(BaseModel):
@@ -35,7 +45,7 @@ class Request(BaseModel):
 
 
 def run(request: Request, ports: Ports) -> Verdict:
-    """Score the artifacts on the held-out rows, apply the gate to the best, and write the report.
+    """Score the artifacts on the held-out rows, apply the gate to the best, and write the report and its page.
 
     What is scored are the ONNX files that would serve, not the estimators that they were made from.
 
@@ -51,48 +61,56 @@ def run(request: Request, ports: Ports) -> Verdict:
         model = ports.definitions.model(request.model)
         training_set = read_training_set(ports, request.run_id)
         with tempfile.TemporaryDirectory() as folder:
-            holdout = Path(folder) / "holdout.parquet"
-            key = training_set.holdout_key
-            download_verified(ports.artifacts, key, training_set.sha256[key], holdout)
-            verdict, parity = _judge(ports, model, request.run_id, training_set, holdout)
-        report = _report(verdict, parity, training_set)
-        ports.artifacts.put(verdict.report_key, report, "application/json")
+            report = _judge(ports, model, request.run_id, training_set, Path(folder))
+        verdict = report.verdict
+        html = page(title(report), sections(report), subtitle=subtitle(report))
+        page_key = keys.evaluation_report(model.name, request.run_id, "html")
+        ports.artifacts.put(page_key, html.encode(), "text/html; charset=utf-8")
+        ports.artifacts.put(verdict.report_key, report.model_dump_json(indent=2).encode(), "application/json")
         output.update(verdict.model_dump(mode="json"))
     return verdict
 
 
-def _judge(
-    ports: Ports, model: Model, run_id: str, training_set: TrainingSet, holdout: Path
-) -> tuple[Verdict, dict[str, float]]:
-    """Return the verdict, and the parity error of every candidate."""
-    rows = read_rows(holdout, training_set.features)
-    figures: dict[str, dict[str, float]] = {}
-    parity: dict[str, float] = {}
-    for candidate in model.candidates:
-        found, artifact = read_candidate(ports, model.name, run_id, candidate.name, training_set)
-        figures[candidate.name] = metrics(rows.target, score(artifact, rows.features))
-        parity[candidate.name] = found.parity_error
-    champion = _champion(ports, model, holdout)
-    name = best(figures, model.metric)
-    ratings = judge(model.gate, model.metric, figures[name], parity[name], champion)
-    verdict = Verdict(
-        candidate=name,
-        passed=all(rating.passed for rating in ratings),
-        ratings=ratings,
-        metrics=figures[name],
-        champion_version=champion.version if champion else None,
-        champion_metrics=champion.metrics if champion else None,
-        candidates=figures,
+def _judge(ports: Ports, model: Model, run_id: str, training_set: TrainingSet, folder: Path) -> EvaluationReport:
+    holdout, train = folder / "holdout.parquet", folder / "train.parquet"
+    for key, path in ((training_set.holdout_key, holdout), (training_set.train_key, train)):
+        download_verified(ports.artifacts, key, training_set.sha256[key], path)
+    classes = training_set.classes or (() if model.task == "regression" else ("false", "true"))
+    rows = read_rows(holdout, training_set.features, training_set.categories, training_set.classes)
+    texts = read_slices(holdout, training_set.slices)
+    slices = {name: np.delete(values, rows.dropped) for name, values in texts.items()}
+    case = Case(
+        model=model,
+        run_id=run_id,
+        training_set=training_set,
+        holdout=rows,
+        slices=slices,
+        known=read_known(train, classes),
+        rejected=_rejected(ports, model.dataset, training_set),
         report_key=keys.evaluation_report(model.name, run_id),
     )
-    return verdict, parity
+    train.unlink()
+    contenders = []
+    for candidate in model.candidates:
+        found, artifact = read_candidate(ports, model.name, run_id, candidate.name, training_set)
+        score = loaded(artifact)
+        prediction = _shaped(score(case.holdout.features), model, training_set.classes)
+        contenders.append(Contender(found, score, len(artifact), prediction))
+    return judge_candidates(case, contenders, *_champion(ports, model, training_set, holdout))
 
 
-def _champion(ports: Ports, model: Model, holdout: Path) -> Opponent | None:
-    """Score the champion on the held-out rows, read by its own features; None when nothing serves."""
+def _shaped(prediction: Matrix, model: Model, classes: Sequence[str]) -> Matrix:
+    """Return predictions of several classes with a column for each."""
+    return prediction.reshape(-1, len(classes)) if model.task == "multiclass" else prediction
+
+
+def _champion(
+    ports: Ports, model: Model, training_set: TrainingSet, holdout: Path
+) -> tuple[Opponent | None, Matrix | None]:
+    """Score the champion on the held-out rows, read by its own features; nothing when nothing serves."""
     champion = ports.catalog.champion(model.name)
     if champion is None:
-        return None
+        return None, None
     content = ports.artifacts.get(champion.manifest_key)
     artifact = load_artifact(
         content,
@@ -100,23 +118,33 @@ def _champion(ports: Ports, model: Model, holdout: Path) -> Opponent | None:
         lambda file: ports.artifacts.get(keys.artifact(model.name, champion.version, file)),
     )
     manifest = artifact.manifest
-    obstacle = _obstacle(ports, model, manifest, columns_of(holdout))
+    obstacle = _obstacle(ports, model, manifest, training_set, columns_of(holdout))
     if obstacle:
-        return Opponent(champion.version, None, obstacle)
-    rows = read_rows(holdout, manifest.features)
-    return Opponent(champion.version, metrics(rows.target, artifact.predict(rows.features)))
+        return Opponent(champion.version, None, obstacle), None
+    rows = read_rows(holdout, manifest.features, manifest.categories, training_set.classes)
+    prediction = _shaped(artifact.predict(rows.features), model, manifest.classes)
+    if model.task == "multiclass":
+        prediction = aligned(prediction, manifest.classes, training_set.classes)
+    return Opponent(champion.version, metrics(rows.target, prediction, model.task)), prediction
 
 
-def _obstacle(ports: Ports, model: Model, manifest: Manifest, columns: tuple[str, ...]) -> str:
+def _obstacle(
+    ports: Ports, model: Model, manifest: Manifest, training_set: TrainingSet, columns: tuple[str, ...]
+) -> str:
     """Say why the held-out rows are no fair test of the champion; empty when they are.
 
     A view whose SQL was changed may give another quantity under the same column name: the champion never learnt that.
     """
+    if manifest.task != model.task:
+        return f"it was made for the task {manifest.task}, which is {model.task} by now"
     if manifest.target != model.target:
         return f"it predicts {manifest.target!r}, but the target is {model.target!r} by now"
     absent = [name for name in manifest.features if name not in columns]
     if absent:
         return f"it reads {', '.join(absent)}, which the model has no longer"
+    recoded = sorted(set(manifest.features) & (manifest.categories.keys() ^ training_set.categories.keys()))
+    if recoded:
+        return f"{', '.join(recoded)} was a number or a category to it, and is the other by now"
     views = ports.definitions.views
     changed = [view.name for view in manifest.stored if ports.definitions.view_version(view.name) != view.version]
     if manifest.request is not None and views[manifest.request.name].sql != manifest.request.sql:
@@ -124,13 +152,13 @@ def _obstacle(ports: Ports, model: Model, manifest: Manifest, columns: tuple[str
     return f"the SQL of {', '.join(changed)} was changed since it was trained" if changed else ""
 
 
-def _report(verdict: Verdict, parity: dict[str, float], training_set: TrainingSet) -> bytes:
-    report = {
-        "training_set_id": training_set.training_set_id,
-        "split_at": training_set.split_at.isoformat(),
-        "rows_train": training_set.rows_train,
-        "rows_holdout": training_set.rows_holdout,
-        "parity_errors": parity,
-        "verdict": verdict.model_dump(mode="json"),
-    }
-    return json.dumps(report, indent=2).encode()
+def _rejected(ports: Ports, dataset: str, training_set: TrainingSet) -> tuple[int, int] | None:
+    """Return how many rows of the uploads that were learnt from were quarantined, and how many they had.
+
+    Rows that were superseded since count as good ones. None if none of these uploads is live any more.
+    """
+    learnt = set(training_set.snapshots)
+    uploads, _ = ports.catalog.uploads(dataset)
+    found = [each.original for each in uploads if each.snapshot.snapshot_id in learnt]
+    bad = sum(each.rejected for each in found)
+    return (bad, bad + sum(each.rows for each in found)) if found else None

@@ -11,11 +11,19 @@ from perennial.errors import NotFoundError
 from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet, Verdict
+from perennial.reporting.page import page
 from perennial.steps.admit import claim_name
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
-from perennial.steps.verified import read_candidate, read_training_set, read_verdict, same_definition
+from perennial.steps.verified import (
+    read_candidate,
+    read_evaluation,
+    read_training_set,
+    read_verdict,
+    same_definition,
+)
 from perennial.training.gate import refusal
+from perennial.training.model_card import card_sections, card_title, model_card
 from perennial.training.report import CandidateReport
 
 
@@ -74,7 +82,7 @@ def run(request: Request, ports: Ports) -> Registered:
 
 
 def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
-    """Write the artifact and the manifest, then make the version visible."""
+    """Write the artifact, the manifest and the model card, then make the version visible."""
     train_run = same_definition(ports, request.model, request.run_id)
     verdict = read_verdict(ports, request.run_id)
     training_set = read_training_set(ports, request.run_id)
@@ -84,6 +92,7 @@ def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
     manifest_key = keys.artifact(request.model, number, "manifest.json")
     ports.artifacts.put(keys.artifact(request.model, number, "model.onnx"), artifact)
     ports.artifacts.put(manifest_key, content, "application/json")
+    card_key = _write_card(ports, manifest, report, training_set, verdict)
     ports.catalog.publish_version(
         ModelVersion(
             model=request.model,
@@ -98,9 +107,22 @@ def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
             run_id=request.run_id,
             trigger=train_run.trigger,
             created_at=ports.clock.now(),
+            card_key=card_key,
         )
     )
     return ports.catalog.version(request.model, number)
+
+
+def _write_card(
+    ports: Ports, manifest: Manifest, report: CandidateReport, training_set: TrainingSet, verdict: Verdict
+) -> str:
+    """Write the model card and its page; return the card's key."""
+    model = ports.definitions.model(manifest.model)
+    card = model_card(model, manifest, report, training_set, read_evaluation(ports, verdict))
+    key, html = (keys.artifact(manifest.model, manifest.version, f"card.{suffix}") for suffix in ("json", "html"))
+    ports.artifacts.put(key, card.model_dump_json(indent=2).encode(), "application/json")
+    ports.artifacts.put(html, page(card_title(card), card_sections(card)).encode(), "text/html; charset=utf-8")
+    return key
 
 
 def _manifest(

@@ -6,10 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from perennial import keys
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import ObjectStore, Ports
 from perennial.records import Run, TrainingSet, Verdict
+from perennial.training.evaluation_report import EvaluationReport
 from perennial.training.report import CandidateReport
 
 
@@ -44,6 +47,24 @@ def read_training_set(ports: Ports, run_id: str) -> TrainingSet:
 def read_verdict(ports: Ports, run_id: str) -> Verdict:
     """Return what the gate said in a run, or raise NotFoundError if the step ``evaluate`` has not succeeded."""
     return Verdict.model_validate(_output(ports, run_id, "evaluate"))
+
+
+def read_evaluation(ports: Ports, verdict: Verdict) -> EvaluationReport:
+    """Return all that judging found.
+
+    Raises
+    ------
+    DataError
+        The report is not the one of this verdict: it was changed, or the step ran again meanwhile.
+    """
+    again = f"s3://{ports.artifacts.bucket}/{verdict.report_key}: it is not the report of what was recorded"
+    try:
+        report = EvaluationReport.model_validate_json(ports.artifacts.get(verdict.report_key))
+    except ValidationError as error:
+        raise DataError(f"{again}; start the run again") from error
+    if report.verdict != verdict:
+        raise DataError(f"{again}; start the run again")
+    return report
 
 
 def read_candidate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +32,16 @@ def parity_error(expected: Vector, actual: Vector) -> float:
         )
     scale = np.maximum(1.0, np.abs(expected[finite]))
     return float(np.max(np.abs(actual[finite] - expected[finite]) / scale, initial=0.0))
+
+
+def aligned(prediction: Vector, classes: Sequence[str], wanted: Sequence[str]) -> Vector:
+    """Return probabilities (n, classes) as those of other classes (n, wanted): 0 for one that was never learnt."""
+    places = {name: place for place, name in enumerate(classes)}
+    found = np.zeros((len(prediction), len(wanted)))
+    for place, name in enumerate(wanted):
+        if name in places:
+            found[:, place] = prediction[:, places[name]]
+    return found
 
 
 def best(candidates: dict[str, dict[str, float]], metric: str) -> str:

@@ -1,0 +1,303 @@
+"""The page of an evaluation: how a run's best candidate was judged, for those who decide on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from perennial.records import Verdict
+from perennial.reporting.blocks import (
+    Badge,
+    Block,
+    Cell,
+    Code,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Paragraph,
+    Plot,
+    Plots,
+    Section,
+    Table,
+)
+from perennial.reporting.charts import Line, lines
+from perennial.reporting.plots import Dot, SpreadBar, dots, spread_bars
+from perennial.reporting.words import count, number, several, share, size
+from perennial.training.bootstrap import LEVEL
+from perennial.training.evaluation import more_is_better
+from perennial.training.evaluation_report import EvaluationReport, Judged
+from perennial.training.figures_in_words import (
+    METRIC_MEANINGS,
+    METRIC_NAMES,
+    against_champion,
+    ends,
+    gain,
+    gain_ends,
+    guess_name,
+    outcome,
+    predicted,
+    rule_name,
+    with_ends,
+)
+from perennial.training.fit_plots import fit_blocks
+from perennial.training.report import Backtest
+from perennial.training.slices import SliceFigures
+
+MOST_FEATURES = 20
+"""Features that the page shows; the JSON has all."""
+MOST_SLICES = 15
+"""Values of a slice that a plot shows; the table has all."""
+_LIKELY = f"{LEVEL:.0%}".replace("%", "\u202f%")
+
+
+def title(report: EvaluationReport) -> str:
+    """Return the page's heading."""
+    return f"{report.model}: how its best candidate was judged"
+
+
+def subtitle(report: EvaluationReport) -> str:
+    """Return the line below the heading: what is predicted."""
+    about = f"{report.description}. " if report.description else ""
+    return f"{about}Predicts {predicted(report.task)}: {report.target}, from the dataset {report.dataset}."
+
+
+def sections(report: EvaluationReport, search: Sequence[Block] = ()) -> list[Section]:
+    """Return the sections of the page.
+
+    Parameters
+    ----------
+    report : EvaluationReport
+        What was found.
+    search : sequence of Block
+        What is to be shown of a search for parameters, if there was one.
+    """
+    found = [
+        Section("", [_verdict(report), _figures(report)]),
+        Section("The rules, one by one", [gate_table(report.verdict)]),
+        Section("Everyone on the same rows", _compared(report)),
+    ]
+    if report.backtests:
+        found.append(Section("How it would have done before", backtest_blocks(report.backtests, report.metric, report)))
+    if report.fit is not None:
+        found.append(Section("Where predictions miss", fit_blocks(report.fit, report.task, report.classes)))
+    if report.importance:
+        found.append(Section("What it looks at", [_importance(report)]))
+    if report.slices:
+        found.append(Section("Parts of the rows", slice_blocks(report.slices, report.metric)))
+    if search:
+        found.append(Section("What the search tried", search))
+    found.append(Section("What the words mean", [_glossary(report), Paragraph(_method(report))]))
+    found.append(Section("Where this comes from", [_origin(report)]))
+    return found
+
+
+def gate_table(verdict: Verdict) -> Table:
+    """Return the gate's rules with what came of each."""
+    rows: list[list[Cell]] = [
+        [
+            rule_name(rating.rule),
+            Badge("holds", "good") if rating.passed else Badge("does not hold", "bad"),
+            rating.sentence,
+            f"gate.{rating.rule}" if rating.rule != "finite" else "always",
+        ]
+        for rating in verdict.ratings
+    ]
+    caption = "A candidate may serve if all of these hold; the definition of the model sets them"
+    return Table(caption, ["Rule", "", "What was found", "Set by"], rows)
+
+
+def metric_table(judged: Sequence[Judged]) -> Table:
+    """Return every figure of everyone, those of the first."""
+    names = [name for name in judged[0].metrics if name not in ("n", "not_finite")]
+    rows: list[list[Cell]] = [
+        [_who(each), *(with_ends(each.metrics, each.intervals, name) for name in names)] for each in judged
+    ]
+    columns = ["Who", *(name.replace("_", " ") for name in names)]
+    return Table("All figures on the held-out rows, with where they likely lie", columns, rows)
+
+
+def slice_blocks(slices: Sequence[SliceFigures], metric: str) -> list[Block]:
+    """Return a plot and a table for each slice."""
+    blocks: list[Block] = [
+        Paragraph(
+            "A model may be better on the whole and worse for some. Each part of the held-out rows is judged by "
+            "itself; short lines mean sure figures, long ones few rows."
+        )
+    ]
+    plots: list[Plot] = []
+    tables: list[Table] = []
+    for name in dict.fromkeys(each.name for each in slices):
+        parts = [each for each in slices if each.name == name]
+        shown = [each for each in parts if each.metric is not None][:MOST_SLICES]
+        if shown:
+            rows = [Dot(each.value, each.metric or 0.0, each.interval, beside=each.champion) for each in shown]
+            words = f"{METRIC_NAMES[metric].capitalize()} by {name}"
+            caption = f"The candidate (blue) and where it likely lies, what serves in orange. {_better(metric)}"
+            caption += f" The {MOST_SLICES} values with most rows are shown." if len(parts) > MOST_SLICES else ""
+            plots.append(Plot(dots(words, rows), caption, words))
+        compared = any(each.champion is not None for each in parts)
+        tables.append(_slice_table(name, parts, metric, compared=compared))
+    return [*blocks, Plots(plots), *tables]
+
+
+def backtest_blocks(
+    backtests: dict[str, tuple[Backtest, ...]], metric: str, report: EvaluationReport | None = None
+) -> list[Block]:
+    """Return a plot of a metric over earlier stretches of time, and over the held-out one."""
+    series = []
+    for name, tests in list(backtests.items())[:5]:
+        points = [(_day(test.start), test.metrics[metric]) for test in tests if metric in test.metrics]
+        if report is not None and metric in report.verdict.candidates.get(name, {}):
+            points.append((_day(report.split_at), report.verdict.candidates[name][metric]))
+        if points:
+            series.append(Line(name, points))
+    if not series:
+        return [Paragraph(f"The {METRIC_NAMES[metric]} is unknown in earlier times.")]
+    chart = lines(f"The {METRIC_NAMES[metric]} over time", series, form_x=_date)
+    caption = (
+        f"The {METRIC_NAMES[metric]} that each candidate would have reached in earlier stretches of time, learning "
+        "only from what was before each; the last point is the held-out stretch. A line that jumps means that one good "
+        "result proves little."
+    )
+    return [Plot(chart, caption, f"{METRIC_NAMES[metric].capitalize()} over time")]
+
+
+def _verdict(report: EvaluationReport) -> Note:
+    verdict = report.verdict
+    subject = f"Candidate {verdict.candidate} of {report.model}"
+    said = against_champion(verdict, report.metric, subject)
+    return Note(f"{said}. {outcome(verdict)}", "good" if verdict.passed else "bad")
+
+
+def _figures(report: EvaluationReport) -> KeyFigures:
+    verdict, metric = report.verdict, report.metric
+    value = verdict.metrics.get(metric)
+    figures = [
+        KeyFigure(
+            METRIC_NAMES[metric].capitalize(), "unknown" if value is None else number(value, 3),
+            f"likely {ends(verdict.intervals[metric])}" if metric in verdict.intervals else "",
+        ),
+    ]  # fmt: skip
+    if verdict.improvement is not None:
+        likely = f"likely {gain_ends(verdict.improvement_interval)}" if verdict.improvement_interval else ""
+        figures.append(KeyFigure(f"Beside version {verdict.champion_version}", gain(verdict.improvement), likely))
+    theirs = verdict.baseline_metrics.get(metric)
+    if theirs is not None:
+        figures.append(KeyFigure("A guess without a model", number(theirs, 3), guess_name(verdict.baseline)))
+    until = "" if report.latest is None else f" to {_date_of(report.latest)}"
+    figures.append(KeyFigure("Judged on", several(report.rows_holdout, "row"), f"{_date_of(report.split_at)}{until}"))
+    figures.append(KeyFigure("Learnt from", several(report.rows_train, "row"), "at most, all before these"))
+    figures.append(
+        KeyFigure("Model file", size(report.size), f"{number(report.milliseconds, 2)} ms for one prediction")
+    )
+    return KeyFigures(figures)
+
+
+def _compared(report: EvaluationReport) -> list[Block]:
+    metric = report.metric
+    styles = {"candidate": 1, "champion": 2, "baseline": 3}
+    rows = [
+        Dot(_who(each), each.metrics[metric], each.intervals.get(metric), styles[each.kind])
+        for each in report.judged
+        if metric in each.metrics
+    ]
+    blocks: list[Block] = []
+    if rows:
+        words = METRIC_NAMES[metric]
+        caption = (
+            f"The {words} of the candidates (blue), of what serves (orange) and of a guess without a model (grey), and "
+            f"where each likely lies. {METRIC_MEANINGS[metric]}"
+        )
+        blocks.append(Plot(dots(f"The {words} of everyone", rows), caption, words.capitalize()))
+    return [*blocks, metric_table(report.judged)]
+
+
+def _who(judged: Judged) -> str:
+    return guess_name(judged.name) if judged.kind == "baseline" else judged.name
+
+
+def _importance(report: EvaluationReport) -> Plot:
+    shown = report.importance[:MOST_FEATURES]
+    more = (
+        f" The {len(shown)} most important of {len(report.importance)} are shown."
+        if len(report.importance) > len(shown)
+        else ""
+    )
+    rows = [SpreadBar(each.feature.replace("__", "."), each.worsening, each.spread) for each in shown]
+    caption = (
+        f"How much worse the {METRIC_NAMES[report.metric]} becomes if a feature's values are shuffled among "
+        f"{count(report.importance_rows)} held-out rows, so that they say nothing any more; the thin line is the "
+        f"spread between repeats. Features that say the same stand in for one another, and each may look "
+        f"unimportant.{more}"
+    )
+    return Plot(
+        spread_bars("Importance of the features", rows, form=lambda value: number(value, 3)),
+        caption,
+        "Worse without the feature",
+    )
+
+
+def _slice_table(name: str, parts: Sequence[SliceFigures], metric: str, *, compared: bool) -> Table:
+    rows: list[list[Cell]] = []
+    for each in parts:
+        value = "unknown" if each.metric is None else number(each.metric, 3)
+        line: list[Cell] = [each.value, count(each.rows), value, ends(each.interval)]
+        if compared:
+            line += [
+                "unknown" if each.champion is None else number(each.champion, 3),
+                "" if each.improvement is None else gain(each.improvement),
+                "" if each.improvement_interval is None else gain_ends(each.improvement_interval),
+            ]
+        rows.append(line)
+    columns = [name, "Rows", METRIC_NAMES[metric].capitalize(), "Likely"]
+    columns += ["What serves", "Beside it", "Likely so"] if compared else []
+    return Table(
+        f"The {METRIC_NAMES[metric]} by {name}", columns, rows, frozenset({1, 2, 4} & set(range(len(columns))))
+    )
+
+
+def _glossary(report: EvaluationReport) -> Table:
+    names = [name for name in report.judged[0].metrics if name in METRIC_MEANINGS]
+    rows: list[list[Cell]] = [
+        [METRIC_NAMES[name].capitalize(), METRIC_MEANINGS[name], Code(name)] for name in names or [report.metric]
+    ]
+    return Table("Figures", ["Figure", "What it says", "In definitions"], rows)
+
+
+def _method(report: EvaluationReport) -> str:
+    return (
+        f"“Likely” is a range that holds the value with about {_LIKELY} probability. It comes from drawing stretches "
+        "of the held-out time again and again (a block bootstrap), because rows that happen close to one another are "
+        "alike; a candidate and what serves are compared on the same draws. All were judged on the same rows, none of "
+        f"which any candidate has learnt from: those from {_date_of(report.split_at)} on."
+    )
+
+
+def _origin(report: EvaluationReport) -> Table:
+    facts: list[tuple[str, str]] = [
+        ("Run", report.run_id),
+        ("Training set", report.training_set_id),
+        ("Held out from", report.split_at.astimezone(UTC).isoformat()),
+        ("Candidate", report.verdict.candidate),
+    ]
+    if report.rejected is not None:
+        bad, rows = report.rejected
+        facts.append(("Quarantined rows of the uploads", f"{bad} of {rows} ({share(bad, rows)})"))
+    return Table("Ids by which all of this is found", ["What", "Which"], [[name, Code(text)] for name, text in facts])
+
+
+def _better(metric: str) -> str:
+    return "Further right is better." if more_is_better(metric) else "Further left is better."
+
+
+def _day(at: datetime) -> float:
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at.timestamp() / 86400
+
+
+def _date(days: float) -> str:
+    return datetime.fromtimestamp(days * 86400, UTC).date().isoformat()
+
+
+def _date_of(at: datetime) -> str:
+    return at.date().isoformat()
