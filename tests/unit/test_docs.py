@@ -58,7 +58,7 @@ def test_a_file_that_is_shown_is_the_file_that_is_named() -> None:
     page = ROOT / "docs" / "your-own-data.md"
     shown = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page.read_text(), re.DOTALL)
 
-    assert len(shown) == 4
+    assert len(shown) == 5
     for name, content in shown:
         assert content == (page.parent / name).read_text()
 
