@@ -95,8 +95,8 @@ def trips(hours: int = 400, price: float = 2.0) -> dict[str, np.ndarray[Any, Any
 def write_parquet(columns: Mapping[str, np.ndarray[Any, Any]], path: Path) -> None:
     """Write columns as Parquet, NaN as NULL."""
     names = ", ".join(
-        name if name == "event_time" else f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}"
-        for name in columns
+        f'"{name}"' if values.dtype.kind in "MO" else f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}"
+        for name, values in columns.items()
     )
     with duckdb.connect() as connection:
         connection.register("columns_in_memory", dict(columns))
@@ -106,14 +106,19 @@ def write_parquet(columns: Mapping[str, np.ndarray[Any, Any]], path: Path) -> No
 def put_training_set(
     ports: Ports, run_id: str, columns: Mapping[str, np.ndarray[Any, Any]], snapshots: tuple[str, ...] = ("s1",)
 ) -> TrainingSet:
-    """Split columns at ``SPLIT_AT``, put them where the step ``training_set`` puts them, and record that step."""
-    features = tuple(name for name in columns if name not in ("event_time", "target"))
+    """Split columns at ``SPLIT_AT``, put them where the step ``training_set`` puts them, and record that step.
+
+    Columns named ``slice:…`` are of the held-out part alone.
+    """
+    slices = tuple(name.removeprefix("slice:") for name in columns if name.startswith("slice:"))
+    features = tuple(name for name in columns if name not in ("event_time", "target") and ":" not in name)
     place: dict[str, tuple[str, str, int]] = {}
     late = columns["event_time"] >= np.datetime64(SPLIT_AT, "us")
     with tempfile.TemporaryDirectory() as folder:
         for part, chosen in (("train", ~late), ("holdout", late)):
             path = Path(folder) / f"{part}.parquet"
-            write_parquet({name: values[chosen] for name, values in columns.items()}, path)
+            kept = {name: values[chosen] for name, values in columns.items() if part == "holdout" or ":" not in name}
+            write_parquet(kept, path)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             key = keys.training_set("fare", sha256, part)
             ports.artifacts.upload(path, key)
@@ -123,6 +128,7 @@ def put_training_set(
         train_key=place["train"][0],
         holdout_key=place["holdout"][0],
         features=features,
+        slices=slices,
         split_at=SPLIT_AT.replace(tzinfo=UTC),
         rows_train=place["train"][2],
         rows_holdout=place["holdout"][2],
