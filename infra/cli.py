@@ -154,8 +154,8 @@ def models(
             saved = save_pages(ports, model, version, pages)
             display.result(saved, f"saved {' and '.join(saved.values())}")
             return
-        one, its_tables = show_version(catalog, model, version)
-        display.result(one, *its_tables)
+        judged, shown = show_version(catalog, model, version)
+        display.result(judged, *shown)
         return
     content, tables = list_models(catalog) if model is None else describe_model(catalog, model)
     display.result(content, *tables)

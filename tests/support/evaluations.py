@@ -79,17 +79,22 @@ def scorers(task: Task) -> tuple[Callable[[Matrix], Matrix], Callable[[Matrix], 
     return scored(4.0), scored(0.0)
 
 
+def truth(task: Task) -> Callable[[Matrix], Matrix]:
+    """Return what targets come from, but for chance."""
+    return scorers(task)[0]
+
+
 def a_case(task: Task = "regression", rows: int = 4000, seed: int = 3, **model: Any) -> Case:
     """Return rows whose targets the first of `scorers` tells best, with the slices ``zone`` and ``night``."""
     rng = np.random.default_rng(seed)
     features = np.column_stack([rng.uniform(0.5, 12, rows), rng.integers(0, 24, rows), rng.normal(20, 3, rows)])
-    truth = scorers(task)[0](features)
+    told = truth(task)(features)
     if task == "regression":
-        target = truth + rng.normal(0, 1 + features[:, 0] / 6)
+        target = told + rng.normal(0, 1 + features[:, 0] / 6)
     elif task == "binary":
-        target = (rng.random(rows) < truth).astype(np.float64)
+        target = (rng.random(rows) < told).astype(np.float64)
     else:
-        target = (rng.random(rows)[:, None] > np.cumsum(truth, axis=1)).sum(axis=1).astype(np.float64)
+        target = (rng.random(rows)[:, None] > np.cumsum(told, axis=1)).sum(axis=1).astype(np.float64)
     example: dict[str, Any] = {
         "name": "fare",
         "description": "Price of a trip, in dollars",

@@ -95,7 +95,7 @@ def trips(hours: int = 400, price: float = 2.0) -> dict[str, np.ndarray[Any, Any
 def write_parquet(columns: Mapping[str, np.ndarray[Any, Any]], path: Path) -> None:
     """Write columns as Parquet, NaN as NULL."""
     names = ", ".join(
-        f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}" if values.dtype.kind == "f" else name
+        f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}" if values.dtype.kind == "f" else f'"{name}"'
         for name, values in columns.items()
     )
     with duckdb.connect() as connection:
@@ -112,15 +112,17 @@ def put_training_set(
 ) -> TrainingSet:
     """Split columns at ``SPLIT_AT``, put them where the step ``training_set`` puts them, and record that step.
 
-    ``other`` are further fields of the record.
+    ``other`` are further fields of the record. Columns named ``slice:…`` are of the held-out part alone.
     """
-    features = tuple(name for name in columns if name not in ("event_time", "target"))
+    slices = tuple(name.removeprefix("slice:") for name in columns if name.startswith("slice:"))
+    features = tuple(name for name in columns if name not in ("event_time", "target") and ":" not in name)
     place: dict[str, tuple[str, str, int]] = {}
     late = columns["event_time"] >= np.datetime64(SPLIT_AT, "us")
     with tempfile.TemporaryDirectory() as folder:
         for part, chosen in (("train", ~late), ("holdout", late)):
             path = Path(folder) / f"{part}.parquet"
-            write_parquet({name: values[chosen] for name, values in columns.items()}, path)
+            kept = {name: values[chosen] for name, values in columns.items() if part == "holdout" or ":" not in name}
+            write_parquet(kept, path)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             key = keys.training_set("fare", sha256, part)
             ports.artifacts.upload(path, key)
@@ -130,6 +132,7 @@ def put_training_set(
         train_key=place["train"][0],
         holdout_key=place["holdout"][0],
         features=features,
+        slices=slices,
         split_at=SPLIT_AT.replace(tzinfo=UTC),
         rows_train=place["train"][2],
         rows_holdout=place["holdout"][2],

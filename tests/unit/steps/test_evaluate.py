@@ -15,6 +15,8 @@ from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import Verdict
 from perennial.steps import admit, evaluate, register, train
+from perennial.training.evaluation_report import EvaluationReport
+from tests.support.records import a_snapshot
 from tests.support.training_runs import (
     FEATURES,
     PERSON,
@@ -226,3 +228,66 @@ def test_a_training_set_that_is_being_made_again_is_not_there_yet() -> None:
     )
     with pytest.raises(NotFoundError, match="its step 'training_set' has not succeeded"):
         ask(ports, "run-1")
+
+
+def parts(ports: Ports, run_id: str, **columns: Any) -> Verdict:
+    """Judge candidates that learnt from trips, the held-out ones with more columns."""
+    admission = admit.run(admit.Request(run_id=run_id, model="fare", trigger=PERSON), ports)
+    put_training_set(ports, run_id, {**trips(), **columns})
+    for name in admission.candidates:
+        train.run(train.Request(run_id=run_id, model="fare", candidate=name), ports)
+    return ask(ports, run_id)
+
+
+def test_slices_of_the_held_out_rows_are_judged_beside_the_champion() -> None:
+    ports = a_ports(gate={"max_slice_worsening": 0.1, "slice_rows": 10})
+    crown(ports)
+    near = np.where(np.nan_to_num(trips()["trip__distance"]) < 10, "near", "far").astype(object)
+    verdict = parts(ports, "run-1", **{"slice:reach": near})
+    report = EvaluationReport.model_validate_json(ports.artifacts.get(verdict.report_key))
+    late = trips()["event_time"] >= np.datetime64(SPLIT_AT)
+    assert {each.value: each.rows for each in report.slices} == {
+        value: int(np.count_nonzero(near[late] == value)) for value in ("near", "far")
+    }
+    # The champion learnt the same trips, so that it is as good on each part.
+    assert {each.improvement for each in report.slices} == {0.0}
+    assert rating(verdict, "max_slice_worsening").value == 0.0
+
+
+def test_the_median_of_the_training_rows_is_the_bar() -> None:
+    verdict = judge_all(a_ports(), "run-1")
+    columns = trips()
+    late = columns["event_time"] >= np.datetime64(SPLIT_AT)
+    guess = np.full(int(late.sum()), np.median(columns["target"][~late]))
+    assert verdict.baseline == "constant"
+    assert verdict.baseline_metrics["mae"] == pytest.approx(mean_absolute_error(columns["target"][late], guess))
+    assert rating(verdict, "beat_baseline").passed
+
+
+def test_metrics_have_intervals_and_a_twin_of_the_champion_no_improvement() -> None:
+    ports = a_ports(gate={"confidence": 0.9})
+    crown(ports)
+    verdict = judge_all(ports, "run-1")
+    assert set(verdict.intervals) == {"mae", "rmse", "bias", "r2"}
+    low, high = verdict.intervals["mae"]
+    assert low < verdict.metrics["mae"] < high
+    assert (verdict.improvement, verdict.improvement_interval) == (0.0, (0.0, 0.0))
+    assert [each.rule for each in verdict.ratings if not each.passed] == ["confidence"]
+
+
+def test_rejected_rows_of_the_uploads_that_were_learnt_from_count() -> None:
+    ports = fake_ports(world(gate={"max_rejected": 0.01}))
+    for snapshot_id, rejected in (("s1", 20), ("unused", 900)):
+        ports.catalog.publish_snapshot(a_snapshot(snapshot_id, rows=1980, rejected=rejected))
+    assert rating(judge_all(ports, "run-1"), "max_rejected").value == 0.01  # 20 of 2,000, which is allowed
+    gone = fake_ports(world(gate={"max_rejected": 0.01}))
+    put_snapshots(gone, "s2")  # the run has learnt from s1, which is no longer live
+    assert not rating(judge_all(gone, "run-1"), "max_rejected").passed
+
+
+def test_the_page_stands_beside_the_report() -> None:
+    ports = a_ports()
+    mae = judge_all(ports, "run-1").metrics["mae"]
+    page = ports.artifacts.get(keys.evaluation_report("fare", "run-1", "html")).decode()
+    assert f"Candidate line of fare has a mean absolute error of {mae:.3g} (" in page
+    assert "no version serves yet" in page

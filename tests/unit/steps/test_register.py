@@ -17,6 +17,7 @@ from perennial.ports import Ports
 from perennial.serving.artifact import load_artifact
 from perennial.steps import register
 from perennial.steps.recording import recorded
+from perennial.training.model_card import ModelCard
 from tests.support.interruptions import Fuse, Killed, each_death, mortal
 from tests.support.training_runs import FEATURES, PERSON, judge_all, put_snapshots, world
 
@@ -209,3 +210,54 @@ def test_the_manifest_has_the_categories_and_classes_of_the_training_set(ports: 
     manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
     assert manifest.categories == {"trip__zone": ("a", "b")}
     assert manifest.classes == ("x", "y")
+
+
+def a_card(ports: Ports) -> ModelCard:
+    return ModelCard.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "card.json")))
+
+
+def test_the_card_says_what_a_version_is_for_and_where_it_comes_from(clock: FixedClock) -> None:
+    ports = judged(clock, intended_use="To tell riders the price.", limitations="Not beyond the city.")
+    ask(ports)
+    card, version = a_card(ports), ports.catalog.version("fare", 1)
+    assert (card.intended_use, card.limitations) == ("To tell riders the price.", "Not beyond the city.")
+    assert (card.algorithm, card.features, card.data.snapshots) == ("ridge", FEATURES, 1)
+    assert (card.data.rows_train, card.data.rows_holdout, card.data.rejected) == (300, 100, (0, 2000))
+    assert card.data.earliest is not None
+    assert card.data.latest is not None
+    assert card.data.latest - card.data.earliest == timedelta(hours=399)
+    assert card.lineage.onnx_sha256 == ports.catalog.step("run-1", "train#line").output["onnx_sha256"]
+    assert card.lineage.run_id == "run-1"
+    assert card.verdict == version.verdict
+    assert [each.kind for each in card.judged] == ["candidate", "baseline"]
+    assert version.card_key == keys.artifact("fare", 1, "card.json")
+    page = ports.artifacts.get(keys.artifact("fare", 1, "card.html")).decode()
+    assert "To tell riders the price." in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_card_whose_use_nobody_wrote_down_asks_for_it(ports: Ports) -> None:
+    ask(ports)
+    page = ports.artifacts.get(keys.artifact("fare", 1, "card.html")).decode()
+    assert "Nobody has said so far: write `intended_use`" in page
+
+
+def test_the_card_of_the_same_run_is_the_same_whenever_it_is_made() -> None:
+    cards = []
+    for minutes in (0, 90):
+        clock = FixedClock()
+        ports = judged(clock)
+        clock.advance(minutes=minutes)
+        ask(ports)
+        cards.append([ports.artifacts.get(keys.artifact("fare", 1, f"card.{end}")) for end in ("json", "html")])
+    assert cards[0] == cards[1]
+
+
+def test_a_report_that_is_not_the_verdicts_makes_no_card(ports: Ports) -> None:
+    key = keys.evaluation_report("fare", "run-1")
+    ports.artifacts.put(key, ports.artifacts.get(key).replace(b'"passed": true', b'"passed": false', 1))
+    with pytest.raises(DataError, match="it is not the report of what was recorded; start the run again"):
+        ask(ports)
+    ports.artifacts.put(key, b"{}")
+    with pytest.raises(DataError, match="it is not the report of what was recorded; start the run again"):
+        ask(ports)

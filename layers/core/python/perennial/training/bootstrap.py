@@ -21,7 +21,7 @@ BLOCKS = 200
 """Most blocks: enough to know a standard error to 5 %, and each as long, as independent of the next, as can be."""
 FEWEST = 10
 """Blocks below which no interval is given: too few to be drawn from."""
-RESAMPLES = 1000
+RESAMPLES = 500
 LEVEL = 0.95
 """Of the intervals that reports show, two-sided."""
 _TIED = 30

@@ -19,8 +19,6 @@ from perennial.training.resampled import resampled
 Vector = npt.NDArray[np.float64]
 MOST_VALUES = 50
 OTHERS, MISSING = "other values", "no value"
-_RESAMPLES = 500
-"""Of slices, of which there may be many: enough for what a table shows."""
 
 
 class SliceFigures(Record):
@@ -74,12 +72,11 @@ def slice_figures(
 
     Of a slice with more than 50 values, the rest is one more: ``other values``.
     """
-    fewer = Resamples(draws.block, draws.draws[:_RESAMPLES])
     found = []
     for name, values in texts.items():
         for value, rows in _parts(values):
             theirs = None if champion is None else champion[rows]
-            found.append(_figures(name, value, target[rows], prediction[rows], theirs, task, metric, fewer.of(rows)))
+            found.append(_figures(name, value, target[rows], prediction[rows], theirs, task, metric, draws.of(rows)))
     return tuple(found)
 
 
