@@ -20,6 +20,7 @@ from perennial.monitoring.histograms import make_histogram
 from perennial.ports import Ports
 from perennial.records import TrainingSet
 from perennial.steps.recording import recorded
+from perennial.steps.searched import with_chosen_parameters
 from perennial.steps.verified import download_verified, read_training_set, same_definition
 from perennial.training.candidates import fit, parameters_of, predict
 from perennial.training.evaluation import metrics, parity_error
@@ -68,7 +69,7 @@ def run(request: Request, ports: Ports) -> Trained:
         started = ports.clock.now()
         same_definition(ports, request.model, request.run_id)
         model = ports.definitions.model(request.model)
-        candidate = model.candidate(request.candidate)
+        candidate = with_chosen_parameters(ports, request.run_id, model.candidate(request.candidate))
         training_set = read_training_set(ports, request.run_id)
         learning, holdout = _read(ports, training_set, candidate)
         report, artifact = train(model, candidate, training_set.features, learning, holdout)
