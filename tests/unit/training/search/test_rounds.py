@@ -133,7 +133,7 @@ def test_a_sampler_that_learns_comes_nearer_than_chance() -> None:
     ("limit", "seconds", "reason"),
     [
         ({"time": "10 minutes"}, 240.0, "the time was up: 720 of 600 seconds (search.time)"),
-        # An hour of 2 processors and 8 GiB is 2 * 0.03238 + 8 * 0.00356 = 0.09324 dollars; 24 trials of 240 s are 1.6 h.
+        # An hour of 2 processors and 8 GiB is 2 * 0.03238 + 8 * 0.00356 = 0.09324 dollars; 24 trials are 1.6 h.
         ({"cost": 0.13}, 240.0, "the money was spent: $0.1492 of $0.1300 (search.cost)"),
         # One minute is billed of a job of one second: 24 minutes.
         ({"cost": 0.03}, 1.0, "the money was spent: $0.0373 of $0.0300 (search.cost)"),
