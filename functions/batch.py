@@ -6,12 +6,12 @@ import sys
 from importlib import import_module
 
 from perennial.aws import runtime
-from perennial.aws.handler import parse_event
+from perennial.aws.handler import parse_event, with_array_index
 from perennial.errors import DefinitionError, PerennialError, TransientError
 from perennial.ports import Ports
 
-STEPS: tuple[str, ...] = ("ingest", "backfill", "gather", "features", "forget", "admit", "training_set", "train")
-STEPS += ("evaluate", "register", "smoke", "promote", "fail")
+STEPS: tuple[str, ...] = ("ingest", "backfill", "gather", "features", "forget", "admit", "training_set", "search")
+STEPS += ("trial", "train", "evaluate", "register", "smoke", "promote", "fail")
 DONE, WRONG, TRANSIENT = 0, 10, 20
 log = logging.getLogger("perennial")
 
@@ -22,7 +22,7 @@ def main(arguments: list[str], ports: Ports | None = None) -> int:
         if len(arguments) != 2 or arguments[0] not in STEPS:
             raise DefinitionError(f"usage: batch.py <step> '<json request>', with a step of {', '.join(STEPS)}")
         step = import_module(f"perennial.steps.{arguments[0]}")
-        request = parse_event(step.Request, json.loads(arguments[1]), arguments[0])
+        request = parse_event(step.Request, with_array_index(json.loads(arguments[1])), arguments[0])
         result = step.run(request, ports or runtime.ports())
     except TransientError as error:
         log.error("TransientError: %s", error)

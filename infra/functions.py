@@ -40,6 +40,7 @@ SHAPES: dict[str, Shape] = {
     "gather": Shape(memory=1769, seconds=300),
     "admit": Shape(memory=1024, seconds=60),
     "training_set": Shape(memory=3008, seconds=900, disk=10240),
+    "search": Shape(memory=1769, seconds=300, packages="search"),
     "evaluate": Shape(memory=3008, seconds=600, packages="serving", disk=10240),
     "register": Shape(memory=1024, seconds=120),
     "smoke": Shape(memory=1769, seconds=120, packages="serving"),

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.display import Markup, describe_run, mark, table
+from infra.search_view import search_progress
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog, Ports
@@ -43,6 +44,7 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
     shown: list[Table | Markup] = [
         Markup(f"{run.kind} {escape(run.subject)} {mark(run.status)} {head} {escape(run.trigger.reason)}"),
         table("", ["step", "", "started", "seconds", "error"], lines),
+        *search_progress(next((s.output for s in steps if s.step == "search"), {})),
     ]
     if quarantine is None:
         return content, shown

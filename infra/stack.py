@@ -64,6 +64,8 @@ ACCESS: dict[str, Access] = {
         catalog="write",
         online="write",
     ),
+    "search": Access(reads=("trials/*",), writes=("trials/*",), catalog="write"),
+    "trial": Access(reads=("training-sets/*", "trials/*"), writes=("trials/*",), catalog="read"),
     "train": Access(reads=("training-sets/*",), writes=("candidates/*",), catalog="write"),
     "evaluate": Access(
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
@@ -81,8 +83,8 @@ ACCESS: dict[str, Access] = {
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""
-JOBS = ("ingest", "features", "forget", "training_set", "train")
-"""The steps that are Batch jobs: always (forget, train), or when there is much data."""
+JOBS = ("ingest", "features", "forget", "training_set", "trial", "train")
+"""The steps that are Batch jobs: always (forget, trial, train), or when there is much data."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ INVOKES: dict[str, Invokes] = {
     "ingest": Invokes(("ingest", "features", "fail"), ("ingest", "features"), announces=True),
     "backfill": Invokes(("backfill", "ingest", "gather", "features", "fail"), ("ingest", "features"), announces=True),
     "forget": Invokes(("features", "fail"), ("forget", "features"), announces=True),
-    "train": Invokes(("admit", "training_set", "evaluate", "register", "fail"), ("training_set", "train")),
+    "train": Invokes(
+        ("admit", "training_set", "search", "evaluate", "register", "fail"), ("training_set", "trial", "train")
+    ),
     "deploy": Invokes(("smoke", "promote", "fail")),
 }
 """What each machine calls, by its verb."""
@@ -214,6 +218,8 @@ class Perennial(Stack):
             online_table=self.storage.online.table_name,
             code_version=code.version,
             pointer_ttl_seconds=stage.pointer_ttl_seconds,
+            job_vcpus=stage.job_vcpus,
+            job_gibibytes=stage.job_gibibytes,
         )
 
     def _grant_machines(

@@ -31,6 +31,8 @@ BATCH_TRANSIENT = (
     "Batch.SdkClientException",
     "Batch.AWSBatchException",
 )
+BATCH_REFUSED = (*BATCH_TRANSIENT, "Batch.BatchException", "Batch.ClientException", "Batch.TooManyRequestsException")
+"""How a job ends that was never submitted."""
 CATALOG_TRANSIENT = (
     "DynamoDB.InternalServerErrorException",
     "DynamoDB.InternalServerError",
@@ -75,6 +77,8 @@ class Step(Construct):
         state: str | None = None,
         error_path: str = "$.failure",
         too_large: sfn.IChainable | None = None,
+        array: str | None = None,
+        lost: sfn.IChainable | None = None,
     ) -> None:
         """Add the state ``id``.
 
@@ -92,11 +96,19 @@ class Step(Construct):
             Where the error is found then.
         too_large : IChainable, optional
             Where it leads instead if a function had too little time, memory or disk.
+        array : str, optional
+            Path of how many times a job is run side by side, as an array job's children; 2 at least.
+        lost : IChainable, optional
+            Where it leads instead if a job, or a child of it, ran and failed.
         """
         name = state or id
         super().__init__(scope, f"{name} step")
         if isinstance(on, Job):
-            job = self._job(name, on, "$" if request is None else "$.request")
+            job = self._job(name, on, "$" if request is None else "$.request", array)
+            if lost is not None:
+                # A name of the service's own also counts as States.TaskFailed, so what was not run at all comes first.
+                job.add_catch(fail, errors=list(BATCH_REFUSED), result_path=error_path)
+                job.add_catch(lost, errors=["States.TaskFailed", "States.Timeout"], result_path="$.lost")
             resilient(job, transient=BATCH_TRANSIENT, fail=fail, error_path=error_path)
             self.chain = sfn.Chain.start(job) if request is None else self._prepared(name, request).next(job)
         else:
@@ -125,7 +137,7 @@ class Step(Construct):
     def _prepared(self, name: str, request: Mapping[str, Any]) -> sfn.Pass:
         return sfn.Pass(self, f"{name} request", parameters=dict(request), result_path="$.request")
 
-    def _job(self, name: str, job: Job, path: str) -> sfn.CustomState:
+    def _job(self, name: str, job: Job, path: str, array: str | None) -> sfn.CustomState:
         # Not tasks.BatchSubmitJob: it turns the state's timeout into the timeout of each attempt.
         state = {
             "Type": "Task",
@@ -136,6 +148,7 @@ class Step(Construct):
                 "JobQueue": job.queue_arn,
                 # A job's parameters are texts, so the state machine writes the request as one.
                 "Parameters": {"step": job.step, "input.$": f"States.JsonToString({path})"},
+                **({} if array is None else {"ArrayProperties": {"Size.$": array}}),
             },
             # Kept beside the input, which the states after it read; a null for "discard" would be lost on its way.
             "ResultSelector": {"id.$": "$.JobId"},

@@ -18,6 +18,7 @@ from constructs import Construct
 
 from infra.batch import Job
 from infra.machine import Failure, Foundation, Machine
+from infra.search import Search
 from infra.step import RUN_ID, SizedStep, Step, resilient
 from infra.update import DATASET_UPDATED, EVENT_SOURCE
 from perennial.definitions import Model
@@ -32,7 +33,7 @@ PARALLEL_CANDIDATES = 8
 
 
 class Train(Construct):
-    """Admit → training set → candidates → evaluate → register → deploy. Input: ``{model, trigger}``."""
+    """Admit → training set → search → candidates → evaluate → register → deploy. Input: ``{model, trigger}``."""
 
     def __init__(
         self,
@@ -70,12 +71,13 @@ class Train(Construct):
             fail=failure,
             table_name=None,
         )
-        work = (
-            training_set.chain.next(self._candidates(on.batch["train"], request, failure))
+        judged = (
+            self._candidates(on.batch["train"], request, failure)
             .next(step("evaluate"))
             .next(step("register"))
             .next(passed)
         )
+        work = training_set.chain.next(Search(self, "Search", on=on, request=request, then=judged, fail=failure).chain)
         admitted = sfn.Choice(self, "admitted").when(
             sfn.Condition.boolean_equals("$.admit.output.admitted", True), work
         )

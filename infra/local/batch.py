@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.local import images, machines
+from infra.local import arrays, images, machines
 from infra.local.jobs import RECORDS, Job, Runner, Start, now, substitute
+from perennial.settings import ARRAY_INDEX
 
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 _POLL_SECONDS = 0.05
@@ -42,7 +43,7 @@ def patch(state: Path) -> None:
 
     global _runner
     store = images.Store(state / "images")
-    _runner = Runner(state / RECORDS, lambda job, number: _start(store, job, number), _log)
+    _runner = Runner(state / RECORDS, lambda job, number: _start(store, job, number), _log, arrays.child_changed)
     provisioners._RESOURCE_HANDLERS.update(
         {
             "AWS::Batch::ComputeEnvironment": {"create": _create_environment, "delete": _delete(batch._compute_envs)},
@@ -57,6 +58,8 @@ def patch(state: Path) -> None:
             "/v1/registerjobdefinition": _register,
             "/v1/submitjob": lambda request: _answer(lambda: _submit(request)),
             "/v1/terminatejob": lambda request: _answer(lambda: _terminate(request)),
+            "/v1/describejobs": lambda request: batch._json(200, arrays.described(request, batch._jobs)),
+            "/v1/listjobs": arrays.listing(batch._list_jobs, batch._json),
             "/v1/canceljob": lambda request: _answer(lambda: _terminate(request)),
         }
     )
@@ -152,9 +155,9 @@ def _submit(request: Mapping[str, Any]) -> Job:
     """Queue a job; raises ``LookupError`` when its queue or definition, or what it asks for, does not exist here."""
     from ministack.services import batch
 
-    for member in ("arrayProperties", "dependsOn"):
-        if request.get(member):
-            raise LookupError(f"{member} is not available in the local cloud")
+    if request.get("dependsOn"):
+        raise LookupError("dependsOn is not available in the local cloud")
+    size = arrays.size_of(request)
     definition = _definition(request.get("jobDefinition", ""))
     if definition is None or definition["status"] != "ACTIVE":
         raise LookupError(f"JobDefinition not found: {request.get('jobDefinition', '')}")
@@ -198,16 +201,20 @@ def _submit(request: Mapping[str, Any]) -> Job:
     }
     batch._jobs[job_id] = job
     assert _runner is not None
-    _runner.submit(job)
+    if size is None:
+        _runner.submit(job)
+    else:
+        arrays.submit(_runner, job, size)
     return job
 
 
 def _terminate(request: Mapping[str, Any]) -> None:
     from ministack.services import batch
 
-    job = batch._jobs.get(request.get("jobId", ""))
-    if job is not None and _runner is not None:
-        _runner.terminate(job, request.get("reason") or "Terminated by user")
+    found = arrays.find(request.get("jobId", ""), batch._jobs)
+    if found is not None and _runner is not None:
+        for job in arrays.children(found) or [found]:
+            _runner.terminate(job, request.get("reason") or "Terminated by user")
 
 
 def _answer(call: Callable[[], Job | None]) -> Any:
@@ -255,6 +262,7 @@ def _start(store: images.Store, job: Job, number: int) -> Start:
         "AWS_DEFAULT_REGION": job["jobArn"].split(":")[3],
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+        **({ARRAY_INDEX: str(job["arrayProperties"]["index"])} if "arrayProperties" in job else {}),
         "AWS_REGION": job["jobArn"].split(":")[3],
         **_credentials(container.get("jobRoleArn", ""), job["jobId"]),
     }

@@ -110,11 +110,14 @@ class Runner:
         reason when the job cannot start.
     log : callable
         Takes the job and lines of its output.
+    changed : callable
+        Takes a job whose status has changed.
     """
 
     directory: Path
     prepare: Callable[[Job, int], Start]
     log: Callable[[Job, list[str]], None]
+    changed: Callable[[Job], None] = lambda _: None
     _running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     _terminated: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -126,7 +129,7 @@ class Runner:
 
     def submit(self, job: Job) -> None:
         """Queue a job; its description is brought up to date as it goes."""
-        job["status"] = "RUNNABLE"
+        self._set(job, "RUNNABLE")
         # The emulator keeps its resources by account and region, which it carries in the context.
         self._pool.submit(contextvars.copy_context().run, self._run, job)
 
@@ -165,10 +168,10 @@ class Runner:
             if attempt.exit_code == 0 or not retries(job["retryStrategy"], attempt, number):
                 self._finish(job, attempt)
                 return
-            job["status"] = "RUNNABLE"
+            self._set(job, "RUNNABLE")
 
     def _attempt(self, job: Job, number: int) -> Attempt:
-        job["status"] = "STARTING"
+        self._set(job, "STARTING")
         try:
             start = self.prepare(job, number)
         except LookupError as error:
@@ -197,7 +200,8 @@ class Runner:
 
     def _watch(self, job: Job, process: subprocess.Popen[str]) -> Attempt:
         started = now()
-        job.update(status="RUNNING", startedAt=started)
+        job["startedAt"] = started
+        self._set(job, "RUNNING")
         context = contextvars.copy_context()
         reader = threading.Thread(target=context.run, args=(self._read, job, process), daemon=True)
         reader.start()
@@ -241,7 +245,11 @@ class Runner:
             job["container"]["reason"] = attempt.reason
         job["statusReason"] = attempt.status_reason
         job["stoppedAt"] = attempt.stopped or now()
-        job["status"] = "SUCCEEDED" if attempt.exit_code == 0 and not attempt.final else "FAILED"
+        self._set(job, "SUCCEEDED" if attempt.exit_code == 0 and not attempt.final else "FAILED")
+
+    def _set(self, job: Job, status: str) -> None:
+        job["status"] = status
+        self.changed(job)
 
 
 def end_left(state: Path) -> None:

@@ -33,6 +33,15 @@ def test_the_views_benchmark_prints_what_a_refresh_costs_of_a_rebuild() -> None:
     assert "refresh / rebuild = " in done.stdout
 
 
+def test_the_search_benchmark_prints_what_each_search_gains_on_the_defaults() -> None:
+    script = Path(__file__).with_name("search.py")
+    options = ["--seeds", "1", "--candidates", "2", "--seconds", "1", "--processes", "1"]
+    done = subprocess.run([sys.executable, str(script), "600", *options], capture_output=True, text=True, check=True)
+
+    assert done.stdout.count("of the defaults' error above the noise") == 4
+    assert "ours gains" in done.stdout
+
+
 @pytest.mark.e2e
 def test_the_online_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
     command = [sys.executable, "-m", "tests.bench.online", "3x4"]

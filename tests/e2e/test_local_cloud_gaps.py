@@ -49,6 +49,14 @@ def test_a_batch_job_only_pretends_to_run() -> None:  # infra/local/jobs.py
     assert batch._jobs[json.loads(body)["jobId"]]["status"] == "SUCCEEDED"
 
 
+def test_an_array_job_has_no_children() -> None:  # infra/local/arrays.py
+    from ministack.services import batch
+
+    _, _, body = batch._submit_job({"jobName": "any", "jobDefinition": "missing", "arrayProperties": {"size": 2}})
+    assert "arrayProperties" not in batch._jobs[json.loads(body)["jobId"]]
+    assert f"{json.loads(body)['jobId']}:0" not in batch._jobs
+
+
 def test_an_alarm_takes_every_dimension_for_its_own_and_tells_no_event_bus() -> None:  # infra/local/alarms.py
     from ministack.services import cloudwatch, eventbridge
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perennial.definitions import Model, Monitor, Retrain
+from perennial.definitions import Model, Monitor, Retrain, Search, Space
 from perennial.definitions.files import Definitions
 from perennial.ports import Ports
 from perennial.settings import Settings
@@ -77,3 +78,15 @@ def uploaded(ports: Ports) -> Ports:
     """Return fakes among which the sample event's upload has arrived."""
     ports.raw.put(event("ingest")["key"], gzip.compress(trips_csv()))
     return ports
+
+
+@pytest.fixture
+def searchable(uploaded: Ports) -> Ports:
+    """Return the same with a candidate whose parameters are searched."""
+    shipped = uploaded.definitions.model("taxi_fare")
+    (ridge,) = shipped.candidates
+    space = {"alpha": Space(low=0.01, high=100, log=True)}
+    searched = {"candidates": (ridge.model_copy(update={"space": space}),), "search": Search(trials=3, parallel=2)}
+    model = shipped.model_copy(update=searched)
+    known = uploaded.definitions
+    return replace(uploaded, definitions=Definitions(known.datasets, known.views, {"taxi_fare": model}))

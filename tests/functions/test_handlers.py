@@ -25,6 +25,7 @@ import functions.monitor
 import functions.predict
 import functions.promote
 import functions.register
+import functions.search
 import functions.smoke
 import functions.training_set
 from perennial.aws.handler import logger
@@ -43,6 +44,7 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "features": functions.features.handler,
     "admit": functions.admit.handler,
     "training_set": functions.training_set.handler,
+    "search": functions.search.handler,
     "evaluate": functions.evaluate.handler,
     "register": functions.register.handler,
     "smoke": functions.smoke.handler,
@@ -123,6 +125,30 @@ def test_admit_lets_the_first_model_be_trained(uploaded: Ports) -> None:
 def test_training_set_splits_by_time(uploaded: Ports) -> None:
     found = up_to("training_set", uploaded)
     assert (found["rows_train"] + found["rows_holdout"], found["rows_holdout"]) == (400, 7 * 24 + 1)
+
+
+def test_a_search_is_planned_and_its_trials_find_the_parameters(searchable: Ports) -> None:
+    assert up_to("admit", searchable)["searches"]
+    planned = up_to("training_set", searchable) and call("search", searchable)
+    while not planned["done"]:
+        behind = {name: planned[name] for name in ("round", "sha256")}
+        for index in range(planned["trials"]):
+            asked = event("trial", **behind, index=index)
+            assert functions.batch.main(["trial", json.dumps(asked)], searchable) == 0
+        planned = call("search", searchable, **behind)
+    assert planned["reason"] == "all 3 parameter sets were tried (search.trials)"
+    assert set(searchable.catalog.step("train-1", "search").output["candidates"]) == {"ridge"}
+
+
+def test_a_child_of_an_array_job_does_the_task_of_its_index(searchable: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    up_to("training_set", searchable)
+    planned = call("search", searchable)
+    asked = {name: planned[name] for name in ("run_id", "model", "round", "sha256")}
+    monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", "1")
+    assert functions.batch.main(["trial", json.dumps(asked)], searchable) == 0
+    trials = [key.rpartition("/")[2] for key in searchable.artifacts.keys("trials/taxi_fare/train-1/ridge/")]
+    assert "00001-0.json" in trials
+    assert "00000-0.json" not in trials
 
 
 def test_evaluate_judges_the_candidates(uploaded: Ports) -> None:

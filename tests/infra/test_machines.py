@@ -73,7 +73,8 @@ def test_every_error_is_recorded_before_the_machine_fails(stack: Synthesised) ->
             if name != "fail" and state["Type"] in ("Task", "Map"):
                 catch = state["Catch"][-1]
                 assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "fail"), f"{verb}: {name}"
-                for other in state["Catch"][:-1]:
+                # Of a search's trials see test_search_machine.py.
+                for other in [] if name in ("trial", "trials") else state["Catch"][:-1]:
                     assert other["Next"] == f"{name} job request", "what is too large for a function is a job's"
         record = machine["States"]["fail"]
         assert record["Next"] == record["Catch"][0]["Next"] == "failed"

@@ -39,6 +39,8 @@ KEYS = (
     keys.view_part("v", "1", "h"),
     keys.training_set("m", "s", "train"),
     keys.candidate("m", "r", "c", "model.onnx"),
+    keys.search_round("m", "r", 1),
+    keys.trial("m", "r", "c", 0, 0),
     keys.evaluation_report("m", "r"),
     keys.artifact("m", 1, "model.onnx"),
     keys.predictions("m", 1, "r", NOW),

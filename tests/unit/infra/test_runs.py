@@ -12,6 +12,7 @@ from infra.runs import list_runs, show_run
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.steps import ingest
+from tests.support.searches import LINE, plan, search_all, searching, try_one
 from tests.support.world import new_ports, upload
 
 
@@ -60,3 +61,27 @@ def test_a_run_is_found_by_the_first_characters_of_its_id() -> None:
     assert [run["run_id"] for run in list_runs(ports.catalog, 5, None, None)[0]] == ["run-1"]
     with pytest.raises(NotFoundError, match="no run begins with 'x'"):
         show_run(ports, "x", rejected=0)
+
+
+def test_a_run_s_search_is_shown_with_its_best_and_what_ended_it() -> None:
+    ports = searching(LINE, trials=3, parallel=2)
+    planned = plan(ports)
+    _, shown = show_run(ports, "run-1", rejected=1)
+    text = printed(shown)
+    assert "2 trials under way" in text
+    assert "goes on" in text
+    for index in range(planned.trials):
+        try_one(ports, planned, index)
+    search_all(ports)
+    content, shown = show_run(ports, "run-1", rejected=1)
+    text = printed(shown)
+    assert "ended: all 3 parameter sets were tried (search.trials)" in text
+    assert "2 rounds in 0 s, $0.0047 at list price" in text  # three jobs of which a minute is billed
+    (searched,) = [step for step in content["steps"] if step["step"] == "search"]
+    best = searched["output"]["candidates"]["line"]
+    assert (f"trial {best['number']}" in text, f"{best['value']:,.3f}" in text) == (True, True)
+
+
+def test_a_run_without_a_search_shows_none() -> None:
+    _, shown = show_run(ingested(), "run-1", rejected=1)
+    assert "trials" not in printed(shown)

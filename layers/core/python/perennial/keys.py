@@ -57,6 +57,17 @@ def candidate(model: str, run_id: str, name: str, file: str) -> str:
     return f"candidates/{model}/{run_id}/{name}/{file}"
 
 
+def search_round(model: str, run_id: str, number: int) -> str:
+    """JSON of a round of a run's search: its plan, and what the rounds before it found."""
+    return f"trials/{model}/{run_id}/round-{number:05d}.json"
+
+
+def trial(model: str, run_id: str, candidate: str, number: int, rung: int, fold: int | None = None) -> str:
+    """JSON of what came of a trial on a rung, or of one fold of it."""
+    part = "" if fold is None else f"-fold-{fold}"
+    return f"trials/{model}/{run_id}/{candidate}/{number:05d}-{rung}{part}.json"
+
+
 def evaluation_report(model: str, run_id: str, suffix: str = "json") -> str:
     """JSON (or ``html``) of an evaluation."""
     return f"reports/evaluation/{model}/{run_id}.{suffix}"

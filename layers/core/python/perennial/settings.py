@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from perennial.errors import DefinitionError
 
 PREFIX = "PERENNIAL_"
+ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
+"""Where AWS Batch tells a child of an array job which one it is."""
 
 
 class Settings(BaseModel):
@@ -38,6 +40,10 @@ class Settings(BaseModel):
     """Fingerprint of the deployed code, recorded on every run."""
     pointer_ttl_seconds: float = 5.0
     """How long ``predict`` trusts the champion pointer that it has read."""
+    job_vcpus: float = 2
+    """Virtual processors of a job: what a search's trials cost depends on it."""
+    job_gibibytes: float = 8
+    """Memory of a job, likewise."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

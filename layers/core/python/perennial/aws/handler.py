@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from perennial.aws import runtime
 from perennial.errors import DefinitionError, PerennialError
 from perennial.ports import Ports
+from perennial.settings import ARRAY_INDEX
 
 Request = TypeVar("Request", bound=BaseModel)
 Handler = Callable[..., dict[str, Any]]
@@ -51,6 +53,13 @@ def step_handler(request_type: type[Request], run: Callable[[Request, Ports], Ba
         return result
 
     return handler
+
+
+def with_array_index(event: object, environ: Mapping[str, str] = os.environ) -> object:
+    """Return a job's request with its place in an array job, whose children all have one request; else as it is."""
+    if ARRAY_INDEX in environ and isinstance(event, dict):
+        return {**event, "index": int(environ[ARRAY_INDEX])}
+    return event
 
 
 def parse_event(request_type: type[Request], event: object, verb: str) -> Request:

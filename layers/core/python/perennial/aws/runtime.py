@@ -16,6 +16,7 @@ from perennial.aws.objects import S3ObjectStore
 from perennial.aws.online import DynamoOnlineStore
 from perennial.definitions.files import Definitions, find_definitions, load_definitions
 from perennial.ports import Ports
+from perennial.prices import JobSize
 from perennial.settings import Settings
 
 
@@ -83,6 +84,7 @@ def ports_for(settings: Settings, session: boto3.Session | None = None, **client
         definitions=LazyDefinitions(lambda: load_definitions(find_definitions(settings.definitions))),
         deployment=settings.deployment,
         code_version=settings.code_version,
+        job=JobSize(settings.job_vcpus, settings.job_gibibytes),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from perennial.definitions.files import Definitions
 from perennial.ports.catalog import RECORD_BYTES, Catalog
 from perennial.ports.stores import Lookup, Metric, MetricSink, ObjectStore, OnlineRow, OnlineStore
+from perennial.prices import JobSize
 
 __all__ = [
     "RECORD_BYTES",
@@ -45,3 +46,5 @@ class Ports:
     deployment: str
     """Name of the deployment, a dimension of every metric."""
     code_version: str
+    job: JobSize = field(default_factory=JobSize)
+    """What a job is given: what it costs follows from that."""

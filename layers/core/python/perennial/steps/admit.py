@@ -39,6 +39,8 @@ class Admission(BaseModel):
     """Why not; empty when admitted."""
     candidates: list[str]
     """What the state machine fans out over; empty when refused."""
+    searches: bool = False
+    """Whether parameters are searched before."""
     dataset_bytes: int
     """Of the snapshots that are learnt from: whether a function can make the training set of them."""
 
@@ -110,7 +112,12 @@ def run(request: Request, ports: Ports) -> Admission:
         candidates = [] if reason else [candidate.name for candidate in model.candidates]
         size = sum(snapshot.size for snapshot in snapshots)
         admission = Admission(
-            run_id=started.run_id, admitted=not reason, reason=reason, candidates=candidates, dataset_bytes=size
+            run_id=started.run_id,
+            admitted=not reason,
+            reason=reason,
+            candidates=candidates,
+            searches=not reason and any(candidate.space for candidate in model.candidates),
+            dataset_bytes=size,
         )
         output.update(admission.model_dump(mode="json"))
     return admission

@@ -23,6 +23,7 @@ from perennial.monitoring.histograms import make_histogram
 from perennial.ports import Ports
 from perennial.records import TrainingSet
 from perennial.steps.recording import recorded
+from perennial.steps.searched import with_chosen_parameters
 from perennial.steps.verified import download_verified, read_training_set, same_definition
 from perennial.training.backtests import backtest
 from perennial.training.candidates import fit, predict, resolved_parameters
@@ -73,7 +74,7 @@ def run(request: Request, ports: Ports) -> Trained:
         started = ports.clock.now()
         same_definition(ports, request.model, request.run_id)
         model = ports.definitions.model(request.model)
-        candidate = model.candidate(request.candidate)
+        candidate = with_chosen_parameters(ports, request.run_id, model.candidate(request.candidate))
         training_set = read_training_set(ports, request.run_id)
         learning, holdout = _read(ports, training_set)
         problem = problem_of(model, training_set, ports.definitions)
