@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from infra.cli_data import data
 from infra.cli_features import features
+from infra.cli_registry import registry
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, several, table
 from infra.local.cloud import CloudError, LocalCloud
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data)
+app.add_typer(registry)
 app.add_typer(features, name="features")
 
 
@@ -137,12 +139,12 @@ def models(
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Show the models with their champions, or one model's versions and what the monitor saw of it."""
+    """Show the models with their champions, or one's versions, what waits for approval and what the monitor saw."""
     from infra.operations import describe_model, list_models
 
     display = Display(json)
-    catalog = Deployment.connect(stage, name).ports.catalog
-    content, tables = list_models(catalog) if model is None else describe_model(catalog, model)
+    ports = Deployment.connect(stage, name).ports
+    content, tables = list_models(ports.catalog) if model is None else describe_model(ports, model)
     display.result(content, *tables)
 
 
@@ -150,7 +152,7 @@ def models(
 def predict(
     model: str,
     file: Annotated[str, typer.Argument(metavar="[FILE|-]", help=".json, .jsonl or .csv; - is JSON from stdin.")] = "-",
-    version: Annotated[int | None, typer.Option(help="Ask this version instead of the champion.")] = None,
+    version: Annotated[str | None, typer.Option(help="Ask this version, or alias, not the champion.")] = None,
     stage: Stage = "local",
     name: Name = None,
     json: Json = False,
@@ -161,7 +163,8 @@ def predict(
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
-    answers = predict_rows(deployment, model, read_instances(deployment, model, file, version), version)
+    which = int(version) if version and version.isdecimal() else version
+    answers = predict_rows(deployment, model, read_instances(deployment, model, file, which), which)
     rows = [(a["prediction_id"], a["version"], a["value"]) for a in answers]
     display.result(answers, table(model, ["prediction", "version", "value"], rows))
 
@@ -218,11 +221,11 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Let the version that served before serve again, in one transaction."""
-    from infra.operations import roll_back
+    from infra.registry import roll_back
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
-    before, moved = roll_back(deployment.ports.catalog, model, to, deployment.person, reason)
+    before, moved = roll_back(deployment.ports, model, to, deployment.person, reason)
     display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {before}")
 
 

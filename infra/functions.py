@@ -42,6 +42,8 @@ SHAPES: dict[str, Shape] = {
     "training_set": Shape(memory=3008, seconds=900, disk=10240),
     "evaluate": Shape(memory=3008, seconds=600, packages="serving", disk=2048),
     "register": Shape(memory=1024, seconds=120),
+    "ask_approval": Shape(memory=1024, seconds=60),
+    "settle_approval": Shape(memory=1024, seconds=60),
     "smoke": Shape(memory=1769, seconds=120, packages="serving"),
     "promote": Shape(memory=1024, seconds=60),
     "fail": Shape(memory=1024, seconds=60),

@@ -133,9 +133,7 @@ def decision(
     return Change(entry, (moved,), approval=known.decided(decided, at, by, reason))
 
 
-def naming(
-    version: ModelVersion, name: str, known: Alias | None, at: datetime, by: str, reason: str
-) -> Change | None:
+def naming(version: ModelVersion, name: str, known: Alias | None, at: datetime, by: str, reason: str) -> Change | None:
     """Return what makes a name stand for a version; None if it does so already.
 
     Raises
@@ -166,7 +164,7 @@ def require_alias(name: str) -> None:
         raise DataError(
             f"the alias {RESERVED!r} is reserved: `perennial promote` and `perennial rollback` move the champion"
         )
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise DataError(f"alias {name[:70]!r}: a name has small letters, digits and _, and begins with a letter")
 
 
@@ -179,7 +177,7 @@ def tagging(version: ModelVersion, tags: Mapping[str, str], at: datetime, by: st
         A key is no name, a value is too long or has several lines, or there are too many tags.
     """
     for key, value in tags.items():
-        if not NAME.match(key):
+        if not NAME.fullmatch(key):
             raise DataError(f"tag {key[:70]!r}: a key has small letters, digits and _, and begins with a letter")
         if len(value) > LONGEST_TAG or not value.isprintable():
             raise DataError(f"tag {key}: a value is one line of at most {LONGEST_TAG} characters; write more in a note")

@@ -41,6 +41,8 @@ class Approval(Record):
         if self.status == "pending":
             return f"{what} waits for approval since {self.asked_at:%Y-%m-%d %H:%M:%S} UTC"
         why = f": {self.reason}" if self.reason else ""
+        if self.status == "expired":
+            return f"{what} counts as rejected since {self.decided_at:%Y-%m-%d %H:%M:%S} UTC{why}"
         return f"{what} was {self.status} by {self.by} at {self.decided_at:%Y-%m-%d %H:%M:%S} UTC{why}"
 
 
