@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
 from botocore.auth import SigV4Auth
@@ -41,7 +42,7 @@ class Api:
         self._pool = urllib3.PoolManager(maxsize=4, retries=False, timeout=urllib3.Timeout(connect=5, read=60))
 
     def predict(self, model: str, instances: Sequence[Json], version: int | str | None = None) -> Json:
-        """Ask for predictions; by the champion, or by a fixed version. At most 1,000 instances a call.
+        """Ask for predictions; by the champion, or by a fixed version or an alias. At most 1,000 instances a call.
 
         Raises
         ------

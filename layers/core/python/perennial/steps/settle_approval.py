@@ -38,8 +38,6 @@ def run(request: Request, ports: Ports) -> Settled:
 
     Raises
     ------
-    NotFoundError
-        There is no such version.
     ConflictError
         It was never put before people.
     """
