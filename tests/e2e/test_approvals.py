@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +34,25 @@ class Flats(Shell):
         lines = [line.removeprefix("uv run perennial ") for line in text.splitlines()]
         return [self.json(*shlex.split(line)) for line in lines]
 
-    def waiting(self, version: int) -> dict[str, Any]:
-        """Wait until a version waits for approval; return the model as it is shown then."""
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The deployment, read without the command line where a test waits."""
+        return Deployment.connect("local", state=self.folder / ".perennial")
 
-        def look() -> dict[str, Any] | None:
-            if not any(found["model"] == MODEL for found in self.json("models")):
-                return None
-            shown: dict[str, Any] = self.json("models", MODEL)
-            return shown if version in [one["version"] for one in shown["approvals"]] else None
-
-        return wait_until(look, 120, f"version {version}")
+    def waiting(self, version: int) -> None:
+        """Wait until a version waits for approval."""
+        catalog = self.deployment.ports.catalog
+        wait_until(lambda: catalog.approval(MODEL, version), 120, f"version {version}")
 
     def champion(self, version: int) -> None:
         """Wait until a version serves."""
-        wait_until(
-            lambda: (self.shown()["champion"] or {}).get("version") == version or None, 60, f"champion {version}"
-        )
+        catalog = self.deployment.ports.catalog
+
+        def serves() -> bool | None:
+            champion = catalog.champion(MODEL)
+            return (champion is not None and champion.version == version) or None
+
+        wait_until(serves, 60, f"champion {version}")
 
     def shown(self) -> dict[str, Any]:
         """Return the model as it is shown."""
@@ -76,7 +80,7 @@ def flats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flats]:
 
 @pytest.fixture(scope="module")
 def deployment(flats: Flats) -> Deployment:
-    return Deployment.connect("local", state=flats.folder / ".perennial")
+    return flats.deployment
 
 
 def execution(deployment: Deployment, run_id: str) -> str:
@@ -96,7 +100,9 @@ def end_of(deployment: Deployment, run_id: str) -> str:
 
 
 def test_people_decide_what_serves(flats: Flats, deployment: Deployment) -> None:
-    shown = flats.waiting(1)
+    flats.waiting(1)
+    shown = flats.shown()
+    assert [approval["version"] for approval in shown["approvals"]] == [1]
     [one] = shown["versions"]
     run_id = one["run_id"]
     assert (one["stage"], shown["champion"]) == ("staging", None)
@@ -143,7 +149,7 @@ def test_a_version_whose_execution_is_gone_is_promoted_by_hand_and_rolled_back(
 
 
 def test_versions_bear_names_and_labels(flats: Flats) -> None:
-    flats.champion(1)
+    flats.champion(1)  # since the rollback
     alias, answers, tags, _, gone = flats.of_page("label")
     assert (alias["name"], alias["version"]) == ("shadow", 1)
     assert {answer["version"] for answer in answers} == {1}
