@@ -35,6 +35,8 @@ class Access:
     """What it does with the catalog; ``lock``: writes, and gives claims back."""
     partitions: tuple[str, ...] = ()
     """Patterns of the catalog partitions that it is kept to; none means all."""
+    writes_tokens: bool = False
+    """Whether it keeps the secrets by which executions that wait for people are told; no step reads them."""
     lists_runs: bool = False
     """Whether it looks for runs in the order of their start."""
     online: Literal["read", "write"] | None = None
@@ -88,6 +90,14 @@ class Access:
             )
         elif self.catalog:
             yield _allow(_CATALOG[self.catalog], table)
+        if self.catalog:
+            denied = _READ if self.writes_tokens else _CATALOG["lock"]
+            yield iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=list(denied),
+                resources=[table],
+                conditions={"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": [keys.approval_token("*", 0)[0]]}},
+            )
         if self.lists_runs:
             yield _allow(("dynamodb:Query",), f"{table}/index/{keys.BY_TIME}")
         if self.online:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
 from botocore.auth import SigV4Auth
@@ -40,8 +41,8 @@ class Api:
         self._signer = SigV4Auth(credentials, "execute-api", region)
         self._pool = urllib3.PoolManager(maxsize=4, retries=False, timeout=urllib3.Timeout(connect=5, read=60))
 
-    def predict(self, model: str, instances: Sequence[Json], version: int | None = None) -> Json:
-        """Ask for predictions; by the champion, or by a fixed version. At most 1,000 instances a call.
+    def predict(self, model: str, instances: Sequence[Json], version: int | str | None = None) -> Json:
+        """Ask for predictions; by the champion, or by a fixed version or an alias. At most 1,000 instances a call.
 
         Raises
         ------
@@ -52,7 +53,7 @@ class Api:
         TransientError
             The API was busy or unreachable.
         """
-        part = f"/versions/{version}" if version is not None else ""
+        part = f"/versions/{quote(str(version), safe='')}" if version is not None else ""
         return self.post(f"/models/{model}{part}/predict", {"instances": list(instances)})
 
     def feedback(self, model: str, labels: Sequence[Json]) -> Json:

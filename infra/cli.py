@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from infra.cli_data import data
 from infra.cli_features import features
+from infra.cli_registry import registry
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, several, table
 from infra.local.cloud import CloudError, LocalCloud
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data)
+app.add_typer(registry)
 app.add_typer(features, name="features")
 
 
@@ -140,7 +142,7 @@ def models(
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Show the models with their champions, one model's versions and what the monitor saw, or how one was judged."""
+    """Show the models with their champions, the versions of one with what waits for approval, or how one was judged."""
     from infra.operations import describe_model, list_models
     from infra.versions import save_pages, show_version
 
@@ -157,7 +159,7 @@ def models(
         judged, shown = show_version(catalog, model, version)
         display.result(judged, *shown)
         return
-    content, tables = list_models(catalog) if model is None else describe_model(catalog, model)
+    content, tables = list_models(catalog) if model is None else describe_model(ports, model)
     display.result(content, *tables)
 
 
@@ -165,7 +167,7 @@ def models(
 def predict(
     model: str,
     file: Annotated[str, typer.Argument(metavar="[FILE|-]", help=".json, .jsonl or .csv; - is JSON from stdin.")] = "-",
-    version: Annotated[int | None, typer.Option(help="Ask this version instead of the champion.")] = None,
+    version: Annotated[str | None, typer.Option(help="Ask this version, or alias, not the champion.")] = None,
     stage: Stage = "local",
     name: Name = None,
     json: Json = False,
@@ -176,7 +178,8 @@ def predict(
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
-    answers = predict_rows(deployment, model, read_instances(deployment, model, file, version), version)
+    which = int(version) if version and version.isdecimal() else version
+    answers = predict_rows(deployment, model, read_instances(deployment, model, file, which), which)
     display.result(answers, predictions_table(model, answers))
 
 
@@ -232,11 +235,11 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Let the version that served before serve again, in one transaction."""
-    from infra.operations import roll_back
+    from infra.registry import roll_back
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
-    before, moved = roll_back(deployment.ports.catalog, model, to, deployment.person, reason)
+    before, moved = roll_back(deployment.ports, model, to, deployment.person, reason)
     display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {before}")
 
 

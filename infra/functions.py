@@ -43,6 +43,8 @@ SHAPES: dict[str, Shape] = {
     "search": Shape(memory=1769, seconds=300, packages="search"),
     "evaluate": Shape(memory=3008, seconds=600, packages="serving", disk=10240),
     "register": Shape(memory=1024, seconds=120),
+    "ask_approval": Shape(memory=1024, seconds=60),
+    "settle_approval": Shape(memory=1024, seconds=60),
     "smoke": Shape(memory=1769, seconds=120, packages="serving"),
     "promote": Shape(memory=1024, seconds=60),
     "fail": Shape(memory=1024, seconds=60),

@@ -12,11 +12,12 @@ from rich.table import Table
 
 from infra.deployment import Deployment
 from infra.display import table
+from infra.labels import describe_names, labels
 from infra.waiting import START_SECONDS, OnStep, follow_run, known_run, wait_until
 from perennial import keys
-from perennial.errors import ConflictError, NotFoundError
-from perennial.ports import Catalog
-from perennial.records import Champion, Run, Trigger
+from perennial.errors import NotFoundError
+from perennial.ports import Catalog, Ports
+from perennial.records import Run, Trigger
 
 ROWS_PER_CALL = 500
 
@@ -30,11 +31,11 @@ def start_training(
 
 
 def start_machine(
-    deployment: Deployment, verb: str, about: Mapping[str, Any], reason: str, run_id: str | None = None
+    deployment: Deployment, verb: str, about: Mapping[str, Any], reason: str | Trigger, run_id: str | None = None
 ) -> dict[str, str]:
-    """Start a state machine for a person; returns the id of the run that it will record."""
+    """Start a state machine for a person, who gives a reason; returns the id of the run that it will record."""
     run_id = run_id or str(uuid.uuid4())
-    trigger = Trigger(kind="person", source=deployment.person, reason=reason)
+    trigger = Trigger(kind="person", source=deployment.person, reason=reason) if isinstance(reason, str) else reason
     deployment.client("stepfunctions").start_execution(
         stateMachineArn=deployment.outputs[f"{verb.capitalize()}MachineArn"],
         name=run_id,
@@ -70,34 +71,8 @@ def follow_started(deployment: Deployment, run_id: str, seconds: float, on_step:
     return follow_run(catalog, run_id, seconds, on_step)
 
 
-def roll_back(catalog: Catalog, model: str, to: int | None, person: str, reason: str) -> tuple[int, Champion]:
-    """Move the champion pointer to a version that served before; returns the version it stood on, and the new pointer.
-
-    Raises
-    ------
-    NotFoundError
-        There is no champion, or no such version.
-    ConflictError
-        There is no version to go back to, or it never served, or it serves already.
-    """
-    champion = catalog.champion(model)
-    if champion is None:
-        raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
-    target = to if to is not None else champion.previous
-    if target is None:
-        raise ConflictError(f"model {model!r} has served no version before {champion.version}; name one with --to")
-    if target == champion.version:
-        raise ConflictError(f"version {target} of {model!r} serves already; name another with --to")
-    if catalog.version(model, target).stage != "archived":
-        raise ConflictError(
-            f"version {target} of {model!r} has never served; only such a version can be rolled back to"
-        )
-    now, why = datetime.now(UTC), reason or "rollback"
-    return champion.version, catalog.promote(model, target, champion.version, now, person, why, "rollback")
-
-
 def predict_rows(
-    deployment: Deployment, model: str, instances: Sequence[dict[str, Any]], version: int | None = None
+    deployment: Deployment, model: str, instances: Sequence[dict[str, Any]], version: int | str | None = None
 ) -> list[dict[str, Any]]:
     """Ask the API for predictions of any number of rows; each answer is one of the API's, with the version."""
     answers: list[dict[str, Any]] = []
@@ -153,24 +128,29 @@ def list_models(catalog: Catalog) -> tuple[list[dict[str, Any]], list[Table]]:
     return content, [table("", ["model", "champion", "versions", "champion's metrics"], rows)]
 
 
-def describe_model(catalog: Catalog, model: str) -> tuple[dict[str, Any], list[Table]]:
-    """Return one model's versions, pointer movements and assessments, as JSON and as tables."""
+def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table]]:
+    """Return one model's versions with their names, what was changed, and assessments, as JSON and as tables."""
+    catalog = ports.catalog
     versions = catalog.versions(model)
     if not versions:
         raise NotFoundError(f"model {model!r} has no version yet; see `perennial models` and `perennial runs`")
     champion, audit, assessments = catalog.champion(model), catalog.audit(model), catalog.assessments(model, 10)
+    names = describe_names(ports, model)
     content = {
         "model": model,
         "champion": champion.model_dump(mode="json") if champion else None,
         "versions": [version.model_dump(mode="json") for version in versions],
         "audit": [entry.model_dump(mode="json") for entry in audit],
         "assessments": [assessment.model_dump(mode="json") for assessment in assessments],
+        **names,
     }
     figures = [
-        (v.version, v.stage, v.verdict.candidate, _figures(v.metrics), v.created_at, v.trigger.kind, v.reason)
+        (v.version, v.stage, v.verdict.candidate, _figures(v.metrics), v.created_at, v.trigger.kind, v.reason,
+         labels(v, names["aliases"]))
         for v in versions
-    ]
-    moves = [(e.at, e.action, e.version, e.previous, e.by, e.reason) for e in audit]
+    ]  # fmt: skip
+    moves = [(e.at, e.action, e.version, e.previous, e.by, " ".join(filter(None, (e.detail, e.reason)))) for e in audit]
+    waiting = [(a["version"], a["waits"], a["until"], a["report_key"]) for a in names["approvals"]]
     seen = [
         (
             a.at,
@@ -186,8 +166,11 @@ def describe_model(catalog: Catalog, model: str) -> tuple[dict[str, Any], list[T
     ]
     drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
     return content, [
-        table(model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason"], figures),
-        table("who served", ["at", "action", "version", "before", "by", "reason"], moves),
+        table(
+            model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "labels"], figures
+        ),
+        *([table("waits for approval", ["version", "since", "until", "report"], waiting)] if waiting else []),
+        table("what was changed", ["at", "action", "version", "before", "by", "what and why"], moves),
         table("what the monitor saw", drift, seen),
     ]
 

@@ -24,7 +24,7 @@ DELIMITERS = (",", ";", "\t", "|")
 """What may stand between two fields of a CSV; its header tells which does."""
 
 
-def read_instances(deployment: Deployment, model: str, file: str, version: int | None) -> list[dict[str, Any]]:
+def read_instances(deployment: Deployment, model: str, file: str, version: int | str | None) -> list[dict[str, Any]]:
     """Read rows to predict: JSON (``instances`` or a list), JSON Lines, or CSV typed by what the version needs."""
     if not file.removesuffix(".gz").endswith(".csv"):
         return read_json_rows(file, "instances")
@@ -100,8 +100,10 @@ def _text(file: str) -> str:
         raise DataError(f"{file}: is not UTF-8 text; save it as UTF-8") from None
 
 
-def _manifest(deployment: Deployment, model: str, version: int | None) -> Manifest:
+def _manifest(deployment: Deployment, model: str, version: int | str | None) -> Manifest:
     catalog = deployment.ports.catalog
+    if isinstance(version, str):
+        version = catalog.alias(model, version).version
     if version is not None:
         key = catalog.version(model, version).manifest_key
     elif (champion := catalog.champion(model)) is not None:

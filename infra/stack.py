@@ -70,9 +70,13 @@ ACCESS: dict[str, Access] = {
     "evaluate": Access(
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
     ),
-    "register": Access(reads=("candidates/*", "reports/evaluation/*"), writes=("models/*",), catalog="lock"),
+    "register": Access(
+        reads=("candidates/*", "models/*", "reports/evaluation/*"), writes=("models/*",), catalog="lock"
+    ),
+    "ask_approval": Access(catalog="write", writes_tokens=True),
+    "settle_approval": Access(catalog="write"),
     "smoke": Access(reads=("models/*",), catalog="write"),
-    "promote": Access(catalog="write"),
+    "promote": Access(reads=("models/*",), catalog="write"),
     "fail": Access(catalog="lock"),
     "predict": Access(
         reads=("models/*",), writes=("predictions/*",), catalog="read", partitions=_MODELS, online="read"
@@ -94,7 +98,7 @@ class Invokes:
     functions: tuple[str, ...]
     jobs: tuple[str, ...] = ()
     announces: bool = False
-    """Whether it tells the event bus that a dataset was updated."""
+    """Whether it tells the event bus: that a dataset was updated, that a version waits for approval."""
 
 
 INVOKES: dict[str, Invokes] = {
@@ -102,7 +106,9 @@ INVOKES: dict[str, Invokes] = {
     "backfill": Invokes(("backfill", "ingest", "gather", "features", "fail"), ("ingest", "features"), announces=True),
     "forget": Invokes(("features", "fail"), ("forget", "features"), announces=True),
     "train": Invokes(
-        ("admit", "training_set", "search", "evaluate", "register", "fail"), ("training_set", "trial", "train")
+        ("admit", "training_set", "search", "evaluate", "register", "ask_approval", "settle_approval", "fail"),
+        ("training_set", "trial", "train"),
+        announces=True,
     ),
     "deploy": Invokes(("smoke", "promote", "fail")),
 }
@@ -159,7 +165,8 @@ class Perennial(Stack):
         backfill = Backfill(self, "Backfill", on=on).machine
         forget = Forget(self, "Forget", on=on).machine
         deploy = Delivery(self, "Delivery", stage=stage, deployment=name, functions=functions, key=storage.key).machine
-        train = Train(self, "Train", on=on, deploy=deploy, undelivered=undelivered)
+        models = [model for _, model in sorted(definitions.models.items())]
+        train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
         monitoring = Monitoring(
             self,
@@ -170,7 +177,6 @@ class Perennial(Stack):
             storage=storage,
             undelivered=undelivered,
         )
-        models = [model for _, model in sorted(definitions.models.items())]
         alarms = {model.name: monitoring.alarms(model) for model in models}
         for model in models:
             train.start_by_itself(model, alarms[model.name])

@@ -16,6 +16,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from infra.approval import ApprovalGate, longest_wait
 from infra.batch import Job
 from infra.machine import Failure, Foundation, Machine
 from infra.search import Search
@@ -33,7 +34,10 @@ PARALLEL_CANDIDATES = 8
 
 
 class Train(Construct):
-    """Admit → training set → search → candidates → evaluate → register → deploy. Input: ``{model, trigger}``."""
+    """Admit → training set → search → candidates → evaluate → register → approval → deploy.
+
+    Input: ``{model, trigger}``.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Train(Construct):
         *,
         on: Foundation,
         deploy: Machine,
+        models: Sequence[Model],
         undelivered: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
@@ -56,10 +61,12 @@ class Train(Construct):
 
         start_deploy = self._start_deploy(deploy)
         resilient(start_deploy, transient=EXECUTION_TRANSIENT, fail=failure)
+        stays = sfn.Succeed(self, "champion stays")
+        approval = ApprovalGate(self, "Approval", on=on, fail=failure, approved=start_deploy, refused=stays).chain
         passed = sfn.Choice(self, "passed").when(
-            sfn.Condition.boolean_equals("$.register.output.passed", True), start_deploy
+            sfn.Condition.boolean_equals("$.register.output.passed", True), approval
         )
-        passed.otherwise(sfn.Succeed(self, "champion stays"))
+        passed.otherwise(stays)
         training_set = SizedStep(
             self,
             "training_set",
@@ -89,8 +96,8 @@ class Train(Construct):
             deployment=on.deployment,
             name="train",
             start=step("admit", trigger=sfn.JsonPath.object_at("$.trigger")).next(admitted),
-            # A run holds its model's claim no longer than this.
-            timeout=Duration.hours(6),
+            # A run holds its model's claim for six hours at most; it gives it back before it waits for a person.
+            timeout=Duration.hours(6).plus(longest_wait(models)),
             key=on.storage.key,
         )
 

@@ -70,13 +70,26 @@ def listen() -> socket.socket:
 
 def patch(state: Path) -> None:
     """Close the emulator's gaps, one module each."""
-    from infra.local import alarms, batch, conditions, events, functions, identity, machines, ranges, registry, uploads
+    from infra.local import (
+        alarms,
+        batch,
+        callbacks,
+        conditions,
+        events,
+        functions,
+        identity,
+        machines,
+        ranges,
+        registry,
+        uploads,
+    )
 
     identity.patch()
     conditions.patch()
     functions.patch()
     events.patch()
     machines.patch()
+    callbacks.patch()
     uploads.patch()
     ranges.patch()
     alarms.patch()

@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from perennial.aws import errors
 from perennial.aws.catalog import DynamoCatalog
-from tests.support.records import AT, a_run, a_snapshot, a_version, a_view, an_erasure
+from tests.support.records import AT, a_run, a_snapshot, a_version, a_view, an_approval, an_erasure
 from tests.support.tables import CATALOG, create_tables
 
 
@@ -71,6 +71,11 @@ CALLS: dict[str, Callable[[DynamoCatalog], Any]] = {
     "allocate_version": lambda catalog: catalog.allocate_version("fare", "run-3"),
     "publish_version": lambda catalog: catalog.publish_version(a_version(3)),
     "promote": promote,
+    "request_approval": lambda catalog: catalog.request_approval(an_approval(2), "secret"),
+    "decide": lambda catalog: catalog.decide("fare", 4, "rejected", AT, "ada", "too dear"),
+    "set_alias": lambda catalog: catalog.set_alias("fare", "shadow", 2, AT, "ada"),
+    "tag": lambda catalog: catalog.tag("fare", 2, {"owner": "ada"}, AT, "ada"),
+    "note": lambda catalog: catalog.note("fare", 2, "looks well", AT, "ada"),
 }
 
 
@@ -81,6 +86,8 @@ def prepared(client: Any) -> None:
     catalog.claim("held", "run-1", AT + timedelta(hours=1), AT)
     catalog.publish_snapshot(a_snapshot("s1"))
     catalog.publish_view(a_view(1), None)
+    catalog.publish_version(a_version(4))
+    catalog.request_approval(an_approval(4), "secret")
     for version in (1, 2):
         catalog.allocate_version("fare", f"run-{version}")
         catalog.publish_version(a_version(version))

@@ -26,6 +26,15 @@ def test_a_second_write_replaces_the_first(object_store: ObjectStore) -> None:
     assert object_store.get("a") == b"2"
 
 
+def test_what_is_put_as_new_stays_as_it_was_first(object_store: ObjectStore) -> None:
+    assert object_store.put_new("a", b"1", "application/json")
+    assert not object_store.put_new("a", b"2")
+    assert object_store.get("a") == b"1"
+    object_store.delete("a")
+    assert object_store.put_new("a", b"3")
+    assert object_store.get("a") == b"3"
+
+
 def test_a_missing_object_is_not_found(object_store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"s3://raw-uploads/nowhere"):
         object_store.get("nowhere")

@@ -14,10 +14,12 @@ from botocore.config import Config
 
 from infra.local.cloud import Endpoint
 from perennial.aws.catalog import DynamoCatalog
+from perennial.aws.objects import S3ObjectStore
 from perennial.aws.online import DynamoOnlineStore
 from perennial.errors import ConflictError
 from perennial.ports import Lookup, OnlineRow
-from tests.support.records import AT, a_run, a_snapshot, a_version, a_view
+from perennial.records import Decision
+from tests.support.records import AT, a_run, a_snapshot, a_version, a_view, an_approval
 from tests.support.tables import create_tables
 
 pytestmark = pytest.mark.e2e
@@ -90,6 +92,53 @@ def test_the_same_promotion_from_ten_threads_is_one_movement(catalog: DynamoCata
     pointers = race(10, lambda _: catalog.promote("fare", 1, None, at=AT, by="run", reason="better"))
     assert len(set(pointers)) == 1
     assert len(catalog.audit("fare")) == 1
+
+
+def test_of_ten_decisions_at_once_one_stands_and_the_others_are_told_whose(catalog: DynamoCatalog) -> None:
+    catalog.publish_version(a_version(1))
+    catalog.request_approval(an_approval(1), "token")
+
+    def decide(number: int) -> str:
+        try:
+            decision: Decision = "rejected" if number % 2 else "approved"
+            return catalog.decide("fare", 1, decision, AT, f"person-{number}", "").by
+        except ConflictError as error:
+            return str(error)
+
+    said = race(10, decide)
+    approval = catalog.approval("fare", 1)
+    assert approval is not None
+    assert [answer for answer in said if answer.startswith("person")] == [approval.by]
+    assert sum(f"was {approval.status} by {approval.by} at" in answer for answer in said) == 9
+    assert catalog.version("fare", 1).stage == ("candidate" if approval.status == "approved" else "refused")
+    assert len(catalog.audit("fare")) == 2
+
+
+def test_changes_of_one_version_at_once_are_all_kept(catalog: DynamoCatalog) -> None:
+    catalog.publish_version(a_version(1))
+
+    def change(number: int) -> None:
+        if number == 0:
+            catalog.promote("fare", 1, None, at=AT, by="run", reason="")
+        elif number % 2:
+            catalog.tag("fare", 1, {f"tag_{number}": "on"}, AT, "ada")
+        else:
+            catalog.set_alias("fare", f"alias_{number}", 1, AT, "ada")
+
+    race(10, change)
+    version = catalog.version("fare", 1)
+    assert (version.stage, sorted(version.tags)) == ("champion", [f"tag_{number}" for number in (1, 3, 5, 7, 9)])
+    assert [alias.name for alias in catalog.aliases("fare")] == [f"alias_{number}" for number in (2, 4, 6, 8)]
+    assert len(catalog.audit("fare")) == 10
+
+
+def test_of_ten_new_objects_of_one_key_at_once_one_is_written(cloud: Endpoint) -> None:
+    client, bucket = cloud.client("s3", config=Config(max_pool_connections=32)), f"once-{uuid4().hex}"
+    client.create_bucket(Bucket=bucket)
+    store = S3ObjectStore(client, bucket)
+    written = race(10, lambda number: store.put_new("model.onnx", f"{number}".encode()))
+    assert sum(written) == 1
+    assert store.get("model.onnx") == f"{written.index(True)}".encode()
 
 
 def test_the_same_snapshot_from_ten_threads_is_one_revision(catalog: DynamoCatalog) -> None:

@@ -123,6 +123,27 @@ def test_a_stopped_execution_does_not_stop_the_items_of_its_map() -> None:  # in
     )
 
 
+def test_a_task_that_waits_for_a_token_does_not_hear_that_its_function_failed(  # infra/local/callbacks.py
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ministack.services import stepfunctions
+
+    def broken(*_: object) -> None:
+        raise stepfunctions._ExecutionError("ConflictError", "it is decided already")
+
+    monkeypatch.setattr(stepfunctions, "_call_lambda", broken)
+    resource = "arn:aws:states:::lambda:invoke.waitForTaskToken"
+    with pytest.raises(stepfunctions._ExecutionError) as failure:
+        stepfunctions._invoke_with_callback(resource, {"FunctionName": "ask"}, "token", {"TimeoutSeconds": 0.1})
+    assert failure.value.error == "States.Timeout"
+
+
+def test_a_path_of_a_tasks_timeout_is_not_read() -> None:  # infra/local/callbacks.py
+    from ministack.services import stepfunctions
+
+    assert "TimeoutSecondsPath" not in Path(stepfunctions.__file__).read_text(encoding="utf-8")
+
+
 def test_an_unknown_image_counts_as_published() -> None:  # infra/local/registry.py
     from ministack.services import ecr
 

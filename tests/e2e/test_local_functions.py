@@ -76,6 +76,22 @@ def test_a_state_machine_retries_on_the_name_of_an_exception(cloud: Endpoint, fu
     assert json.loads(done["output"])["calls"] == calls + 2
 
 
+@pytest.mark.parametrize(("fails", "error"), [(0, "States.Timeout"), (10**6, "TransientError")])
+def test_a_task_that_waits_for_a_token_ends_by_its_time_or_with_its_function(
+    cloud: Endpoint, function: str, fails: int, error: str
+) -> None:
+    wait = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"FunctionName": function, "Payload": {"token.$": "$$.Task.Token", "fail_before": fails}},
+        "TimeoutSecondsPath": "$.seconds",
+        "End": True,
+    }
+    begin = {"Type": "Pass", "Result": {"seconds": 1}, "Next": "Wait"}
+    done = execute(cloud, f"waits-{fails}", {"Begin": begin, "Wait": wait})
+    assert (done["status"], done["error"]) == ("FAILED", error)
+
+
 def test_a_failed_child_execution_fails_the_task_as_in_aws(cloud: Endpoint) -> None:
     execute(cloud, "child", {"Refuse": {"Type": "Fail", "Error": "Refused", "Cause": "cooldown"}})
     child = "arn:aws:states:us-east-1:000000000000:stateMachine:child"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import functions.admit
+import functions.ask_approval
 import functions.backfill
 import functions.batch
 import functions.evaluate
@@ -26,6 +27,7 @@ import functions.predict
 import functions.promote
 import functions.register
 import functions.search
+import functions.settle_approval
 import functions.smoke
 import functions.training_set
 from perennial.aws.handler import logger
@@ -47,6 +49,8 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "search": functions.search.handler,
     "evaluate": functions.evaluate.handler,
     "register": functions.register.handler,
+    "ask_approval": functions.ask_approval.handler,
+    "settle_approval": functions.settle_approval.handler,
     "smoke": functions.smoke.handler,
     "promote": functions.promote.handler,
     "fail": functions.fail.handler,
@@ -161,6 +165,30 @@ def test_register_gives_the_first_version_its_number(uploaded: Ports) -> None:
     found = up_to("register", uploaded)
     assert (found["version"], found["passed"]) == (1, True)
     assert uploaded.catalog.run("train-1").status == "succeeded"
+
+
+def test_a_version_waits_for_a_person_who_is_heard(uploaded: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    up_to("register", uploaded)
+    caplog.clear()
+    asked = call("ask_approval", uploaded)
+    assert uploaded.catalog.version("taxi_fare", 1).stage == "staging"
+    secret = event("ask_approval")["token"]
+    assert uploaded.catalog.approval_token("taxi_fare", 1) == secret
+    assert caplog.records
+    assert secret not in json.dumps(asked) + repr([vars(record) for record in caplog.records])
+    uploaded.catalog.decide("taxi_fare", 1, "approved", uploaded.clock.now(), "ada", "looks well")
+    settled = call("settle_approval", uploaded)
+    assert settled["approved"]
+    assert "approved by ada" in settled["sentence"]
+
+
+def test_an_alias_in_the_path_answers_for_its_version(uploaded: Ports) -> None:
+    up_to("register", uploaded)
+    uploaded.catalog.set_alias("taxi_fare", "shadow", 1, uploaded.clock.now(), "ada")
+    path = {"model": "taxi_fare", "version": "shadow"}
+    status, body = answer_of(call("predict", uploaded, pathParameters=path))
+    assert (status, body["version"]) == (200, 1)
+    assert answer_of(call("predict", uploaded, pathParameters={**path, "version": "sunny"}))[0] == 404
 
 
 def test_smoke_and_promote_let_the_version_serve(uploaded: Ports) -> None:

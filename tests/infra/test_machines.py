@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.functions import SHAPES
+from perennial.errors import DefinitionError
 from tests.infra.synthesised import Synthesise, Synthesised, as_list, states
 
 
@@ -20,13 +23,14 @@ def test_every_task_ends_in_time(stack: Synthesised) -> None:
         # A backfill may have any number of files to look at.
         assert machine["TimeoutSeconds"] <= (24 if verb in ("backfill", "forget") else 6) * 3600, verb
         for name, task in tasks(machine).items():
-            assert 0 < task["TimeoutSeconds"] < machine["TimeoutSeconds"], f"{verb}: {name}"
+            if name != "ask_approval":  # which waits for a person: see below
+                assert 0 < task["TimeoutSeconds"] < machine["TimeoutSeconds"], f"{verb}: {name}"
 
 
 def test_a_task_waits_longer_than_its_function_runs(stack: Synthesised) -> None:
     for machine in stack.machines().values():
         for name, task in tasks(machine).items():
-            if name in SHAPES:
+            if name in SHAPES and name != "ask_approval":
                 assert task["TimeoutSeconds"] > SHAPES[name].seconds
 
 
@@ -74,7 +78,7 @@ def test_every_error_is_recorded_before_the_machine_fails(stack: Synthesised) ->
                 catch = state["Catch"][-1]
                 assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "fail"), f"{verb}: {name}"
                 # Of a search's trials see test_search_machine.py.
-                for other in [] if name in ("trial", "trials") else state["Catch"][:-1]:
+                for other in [] if name in ("trial", "trials", "ask_approval") else state["Catch"][:-1]:
                     assert other["Next"] == f"{name} job request", "what is too large for a function is a job's"
         record = machine["States"]["fail"]
         assert record["Next"] == record["Catch"][0]["Next"] == "failed"
@@ -111,10 +115,55 @@ def test_training_fans_out_over_the_admitted_candidates_in_batch(stack: Synthesi
 
 
 def test_a_model_that_passes_is_deployed_and_one_that_does_not_is_not(stack: Synthesised) -> None:
-    passed = stack.machines()["train"]["States"]["passed"]
-    assert passed["Choices"] == [{"Variable": "$.register.output.passed", "BooleanEquals": True, "Next": "deploy"}]
-    assert stack.machines()["train"]["States"][passed["Default"]]["Type"] == "Succeed"
-    assert stack.machines()["train"]["States"]["deploy"]["Resource"].endswith("startExecution.sync:2")
+    states = stack.machines()["train"]["States"]
+    passed = states["passed"]
+    assert passed["Choices"] == [{"Variable": "$.register.output.passed", "BooleanEquals": True, "Next": "approval"}]
+    assert states[passed["Default"]]["Type"] == "Succeed"
+    assert states["approval"]["Default"] == "deploy"
+    assert states["deploy"]["Resource"].endswith("startExecution.sync:2")
+
+
+def test_a_version_that_a_person_must_approve_waits_for_as_long_as_its_model_says(stack: Synthesised) -> None:
+    states = stack.machines()["train"]["States"]
+    (wanted,) = states["approval"]["Choices"]
+    assert (wanted["Variable"], wanted["NumericGreaterThan"]) == ("$.register.output.approval_seconds", 0)
+    announce = states[wanted["Next"]]
+    (entry,) = announce["Parameters"]["Entries"]
+    assert (entry["DetailType"], announce["Next"]) == ("Approval Wanted", "ask_approval")
+    ask = states["ask_approval"]
+    assert ask["Resource"].endswith("lambda:invoke.waitForTaskToken")
+    assert ask["Parameters"]["Payload"]["token.$"] == "$$.Task.Token"
+    assert ask["TimeoutSecondsPath"] == "$.register.output.approval_seconds"
+    assert not {"TimeoutSeconds", "HeartbeatSeconds", "HeartbeatSecondsPath"} & set(ask), "people send no heartbeat"
+
+
+def test_however_the_waiting_ends_the_record_says_whether_the_version_is_deployed(stack: Synthesised) -> None:
+    states = stack.machines()["train"]["States"]
+    ask = states["ask_approval"]
+    assert ask["ResultPath"] is None, "what comes with the token decides nothing"
+    ended, failed = ask["Catch"]
+    assert set(ended["ErrorEquals"]) == {"Rejected", "States.Timeout", "ConflictError"}
+    assert ask["Next"] == ended["Next"] == "settle_approval"
+    assert failed == {"ErrorEquals": ["States.ALL"], "Next": "fail", "ResultPath": "$.failure"}
+    approved = states[states["settle_approval"]["Next"]]
+    assert approved["Choices"] == [
+        {"Variable": "$.settle_approval.output.approved", "BooleanEquals": True, "Next": "deploy"}
+    ]
+    assert states[approved["Default"]]["Type"] == "Succeed"
+
+
+def test_the_machine_outlasts_the_longest_wait_for_a_person(synthesise: Synthesise, definitions_folder: Path) -> None:
+    model = definitions_folder / "models" / "house_price.toml"
+    six_hours = 6 * 3600
+    for wait, seconds in (("9 days", 9 * 86400), ("2 hours", 2 * 3600)):
+        text = f'approval = "manual"\napproval_timeout = "{wait}"\n' + model.read_text()
+        model.with_name(f"{wait.replace(' ', '_').replace('9', 'nine').replace('2', 'two')}.toml").write_text(text)
+        stack = synthesise(stage="dev", definitions=str(definitions_folder), name="approvals")
+        assert stack.machines()["train"]["TimeoutSeconds"] == six_hours + max(seconds, 9 * 86400)
+    endless = 'approval = "manual"\napproval_timeout = "400 days"\n' + model.read_text()
+    model.write_text(endless)
+    with pytest.raises(DefinitionError, match="approval_timeout: an execution waits 360 days at most, not 400"):
+        synthesise(stage="dev", definitions=str(definitions_folder), name="endless")
 
 
 def test_machines_log_errors_without_what_they_pass_on(stack: Synthesised) -> None:

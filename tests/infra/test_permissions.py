@@ -180,6 +180,27 @@ def test_a_machine_reads_the_records_of_runs_and_nothing_else_of_the_catalog(sta
         assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["RUN#*"]}}
 
 
+def test_no_step_reads_the_secrets_of_approvals_and_one_writes_them(stack: Synthesised) -> None:
+    table = {"Fn::GetAtt": [next(iter(catalogs(stack))), "Arn"]}
+    for step, access in ACCESS.items():
+        roles = [f"Functions{step.replace('_', '')}role", f"Batch{step.replace('_', '')}role"]
+        given = [one for id, one in stack.statements() if any(id.startswith(role) for role in roles)]
+        denied = [one for one in given if one["Effect"] == "Deny"]
+        assert bool(denied) is (access.catalog is not None), step
+        for one in denied:
+            assert (one["Resource"], one["Condition"]) == (
+                table, {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["TOKEN#*"]}}
+            )  # fmt: skip
+            assert {"dynamodb:GetItem", "dynamodb:Query"} <= set(one["Action"])
+            assert ("dynamodb:PutItem" in one["Action"]) is (step != "ask_approval")
+    actions = {action for _, given in stack.statements() for action in as_list(given["Action"])}
+    assert not any(action.startswith("states:SendTask") for action in actions), "people tell executions, by themselves"
+
+
+def catalogs(stack: Synthesised) -> dict[str, object]:
+    return {id: found for id, found in stack.resources("AWS::DynamoDB::Table").items() if "Catalog" in id}
+
+
 def test_the_backfill_may_run_executions_of_its_own_and_list_uploads(stack: Synthesised) -> None:
     # The Developer Guide, "IAM policies for using Distributed Map states".
     (policy,) = [

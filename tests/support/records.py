@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from perennial.records import (
+    Approval,
     Assessment,
     Erasure,
     ModelVersion,
+    Rating,
     Run,
     Snapshot,
     StepRecord,
@@ -123,7 +125,7 @@ def a_version(version: int = 1, model: str = "fare", **changes: Any) -> ModelVer
     verdict = Verdict(
         candidate="ridge",
         passed=True,
-        ratings=(),
+        ratings=(Rating(rule="max_error", passed=True, value=1.5, limit=3.0, sentence="mae 1.5 is within 3."),),
         metrics={"mae": 1.5},
         candidates={"ridge": {"mae": 1.5}},
         report_key="reports/evaluation/fare/run.json",
@@ -142,6 +144,20 @@ def a_version(version: int = 1, model: str = "fare", **changes: Any) -> ModelVer
         "created_at": AT,
     }
     return ModelVersion(**{**example, **changes})
+
+
+def an_approval(version: int = 1, model: str = "fare", **changes: Any) -> Approval:
+    """Return the question whether a version may be deployed, which may be answered for a week."""
+    example: dict[str, Any] = {
+        "model": model,
+        "version": version,
+        "run_id": f"train-{version}",
+        "asked_at": AT,
+        "until": AT + timedelta(days=7),
+        "metrics": {"mae": 1.5},
+        "report_key": "reports/evaluation/fare/run.json",
+    }
+    return Approval(**{**example, **changes})
 
 
 def an_assessment(**changes: Any) -> Assessment:

@@ -21,7 +21,7 @@ from tests.support.records import AT
 
 
 def a_request(
-    at: datetime = AT, model: str = MODEL, version: int | None = None, *rows: dict[str, Any]
+    at: datetime = AT, model: str = MODEL, version: int | str | None = None, *rows: dict[str, Any]
 ) -> predict.Request:
     instances = list(rows) or [a_trip()]
     return predict.Request(
@@ -153,6 +153,19 @@ def test_the_pointer_is_trusted_for_its_time_and_no_longer(ports: Ports, clock: 
     assert catalog.reads == reads
     assert predict.run(a_request(clock.advance(seconds=0.001)), ports, predictors).version == 2
     assert catalog.reads == reads + 1
+
+
+def test_an_alias_answers_for_its_version_and_a_moved_one_is_heard_of_in_time(ports: Ports, clock: FixedClock) -> None:
+    register(ports)
+    register_second(ports, champion=False)
+    ports.catalog.set_alias(MODEL, "shadow", 2, clock.now(), "ada")
+    predictors = predict.Predictors(timedelta(seconds=5))
+    assert predict.run(a_request(version="shadow"), ports, predictors).version == 2
+    ports.catalog.set_alias(MODEL, "shadow", 1, clock.now(), "ada")
+    assert predict.run(a_request(clock.advance(seconds=4), version="shadow"), ports, predictors).version == 2
+    assert predict.run(a_request(clock.advance(seconds=1), version="shadow"), ports, predictors).version == 1
+    with pytest.raises(NotFoundError, match="no alias 'light'"):
+        predict.run(a_request(version="light"), ports, predictors)
 
 
 def test_a_version_is_loaded_once(ports: Ports) -> None:

@@ -59,7 +59,13 @@ def left_behind(ports: Ports) -> dict[str, Any]:
 
 
 def test_a_version_can_be_loaded_as_serving_loads_it(ports: Ports) -> None:
-    assert ask(ports).model_dump() == {"run_id": "run-1", "model": "fare", "version": 1, "passed": True}
+    assert ask(ports).model_dump() == {
+        "run_id": "run-1",
+        "model": "fare",
+        "version": 1,
+        "passed": True,
+        "approval_seconds": 0,
+    }
     version = ports.catalog.version("fare", 1)
     content = ports.artifacts.get(version.manifest_key)
     artifact = load_artifact(
@@ -188,6 +194,20 @@ def test_a_candidate_that_was_changed_since_it_was_judged_is_not_registered(port
     with pytest.raises(DataError, match="was changed after it was made"):
         ask(ports)
     assert ports.catalog.versions("fare") == []
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "model.onnx"])
+def test_a_file_of_others_in_the_versions_place_is_not_overwritten(ports: Ports, file: str) -> None:
+    ports.artifacts.put(keys.artifact("fare", 1, file), b"something else")
+    with pytest.raises(DataError, match=f"models/fare/1/{file}: there is another content already"):
+        ask(ports)
+    assert ports.artifacts.get(keys.artifact("fare", 1, file)) == b"something else"
+    assert ports.catalog.versions("fare") == []
+
+
+def test_a_model_that_people_approve_says_how_long_its_versions_wait(clock: FixedClock) -> None:
+    ports = judged(clock, approval="manual", approval_timeout="3 hours")
+    assert ask(ports).approval_seconds == 3 * 3600
 
 
 def test_a_definition_deployed_under_way_stops_the_run(ports: Ports) -> None:

@@ -10,10 +10,11 @@ from perennial.errors import ConflictError, DataError, DefinitionError, NotFound
 from perennial.fakes import fake_ports
 from perennial.manifest import RequestView
 from perennial.ports import Ports
-from perennial.records import Trigger
+from perennial.records import Decision, Trigger
 from perennial.steps import promote, smoke
 from tests.support.artifacts import FEATURES, MODEL, a_manifest, linear_graph, register
 from tests.support.interruptions import each_death
+from tests.support.records import a_version, an_approval
 
 BY_TRAINING = Trigger(kind="run", source="train-1", reason="version 1 passed the gate")
 BY_PERSON = Trigger(kind="person", source="arn:aws:iam::000000000000:user/ada", reason="prices are back")
@@ -167,9 +168,71 @@ def test_a_version_that_served_before_is_rolled_back_to_by_whoever_asked(ports: 
     assert (entry.action, entry.version, entry.previous, entry.by) == ("rollback", 1, 2, BY_PERSON.source)
 
 
-def test_what_the_gate_refused_only_a_person_promotes(ports: Ports) -> None:
-    register(ports, champion=False, stage="refused", reason="mae 4.1 is above 3")
-    with pytest.raises(ConflictError, match=r"refused by the gate \(mae 4\.1 is above 3\)"):
-        deploy(ports, "deploy-1", 1)
+def refused_by_the_gate(ports: Ports) -> None:
+    verdict = a_version().verdict.model_copy(update={"passed": False})
+    register(ports, champion=False, stage="refused", reason="mae 4.1 is above 3", verdict=verdict)
+
+
+def test_what_the_gate_refused_only_a_person_promotes_who_says_so(ports: Ports) -> None:
+    refused_by_the_gate(ports)
+    for trigger in (BY_TRAINING, BY_PERSON, BY_TRAINING.model_copy(update={"override_gate": True})):
+        with pytest.raises(ConflictError, match=r"refused by the gate \(mae 4\.1 is above 3\).*--override-gate"):
+            deploy(ports, f"deploy-{trigger.kind}-{trigger.override_gate}", 1, trigger)
     assert ports.catalog.champion(MODEL) is None
-    assert deploy(ports, "deploy-2", 1, BY_PERSON).version == 1
+    assert deploy(ports, "deploy-2", 1, BY_PERSON.model_copy(update={"override_gate": True})).version == 1
+
+
+ANYHOW = BY_PERSON.model_copy(update={"override_gate": True})
+
+
+def test_what_was_not_evaluated_is_promoted_by_nobody(ports: Ports) -> None:
+    register(ports, champion=False, verdict=a_version().verdict.model_copy(update={"ratings": ()}))
+    for trigger in (BY_TRAINING, ANYHOW):
+        with pytest.raises(ConflictError, match="version 1 of taxi_fare was not evaluated"):
+            deploy(ports, f"deploy-{trigger.kind}", 1, trigger)
+    assert ports.catalog.champion(MODEL) is None
+
+
+def test_what_waits_for_approval_is_promoted_by_nobody_until_somebody_approves(ports: Ports) -> None:
+    register(ports, champion=False)
+    ports.catalog.request_approval(an_approval(1, MODEL), "secret")
+    for trigger in (BY_TRAINING, ANYHOW):
+        with pytest.raises(ConflictError, match="version 1 of taxi_fare waits for approval"):
+            deploy(ports, f"deploy-{trigger.kind}", 1, trigger)
+    ports.catalog.decide(MODEL, 1, "approved", ports.clock.now(), "ada", "")
+    assert deploy(ports, "deploy-3", 1).version == 1
+
+
+@pytest.mark.parametrize("decision", ["rejected", "expired"])
+def test_what_was_rejected_is_promoted_by_nobody(ports: Ports, decision: Decision) -> None:
+    register(ports, champion=False)
+    ports.catalog.request_approval(an_approval(1, MODEL), "secret")
+    ports.catalog.decide(MODEL, 1, decision, ports.clock.now(), "ada", "too dear")
+    for trigger in (BY_TRAINING, ANYHOW):
+        with pytest.raises(ConflictError, match=r"version 1 of taxi_fare was refused \(.*too dear\), which stands"):
+            deploy(ports, f"deploy-{trigger.kind}", 1, trigger)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "model.onnx"])
+@pytest.mark.parametrize("change", ["other bytes", "missing"])
+def test_what_is_not_intact_is_promoted_by_nobody(ports: Ports, file: str, change: str) -> None:
+    register(ports, champion=False)
+    try_it(ports, "deploy-1", 1, ANYHOW)
+    key = keys.artifact(MODEL, 1, file)
+    if change == "missing":
+        ports.artifacts.delete(key)
+    else:
+        ports.artifacts.put(key, ports.artifacts.get(key) + b" ")
+    with pytest.raises(DataError, match=f"version 1 of taxi_fare is not intact: .*{file}"):
+        let_it_serve(ports)
+    assert ports.catalog.champion(MODEL) is None
+
+
+def test_labels_of_people_are_no_movements_of_a_run(ports: Ports) -> None:
+    register(ports, champion=False)
+    try_it(ports, "deploy-1", 1, BY_PERSON)
+    ports.catalog.tag(MODEL, 1, {"owner": "ada"}, ports.clock.now(), BY_PERSON.source)
+    assert let_it_serve(ports).previous is None
+    champion = ports.catalog.champion(MODEL)
+    assert champion is not None
+    assert champion.version == 1

@@ -187,8 +187,23 @@ def champion(name: str) -> tuple[str, str]:
 
 
 def audit(name: str, move: int | None = None) -> tuple[str, str]:
-    """The pointer's first, second, … movement; with no number, the prefix of all of them."""
+    """The first, second, … change of a model's registry; with no number, the prefix of all of them."""
     return f"MODEL#{name}", "AUDIT#" if move is None else f"AUDIT#{move:08d}"
+
+
+def approval(name: str, version: int | None = None) -> tuple[str, str]:
+    """What became of a version that waits, or waited, for a person; with no number, the prefix of all of them."""
+    return f"MODEL#{name}", "APPROVAL#" if version is None else f"APPROVAL#{version:08d}"
+
+
+def approval_token(name: str, version: int) -> tuple[str, str]:
+    """The secret by which the execution that waits is told: in a partition of its own, which few may read."""
+    return f"TOKEN#{name}", f"APPROVAL#{version:08d}"
+
+
+def alias(name: str, alias: str = "") -> tuple[str, str]:
+    """A name for a version; with no name, the prefix of all of them."""
+    return f"MODEL#{name}", f"ALIAS#{alias}"
 
 
 def assessment(name: str, at: datetime | None = None) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from perennial.aws import runtime
 from perennial.aws.handler import Handler, logger
+from perennial.definitions import NAME
 from perennial.errors import NotFoundError, PerennialError, RequestError
 from perennial.ports import Ports
 from perennial.serving.problems import CONTENT_TYPE, problem
@@ -27,13 +28,13 @@ class Call:
     body: str | bytes | None
 
     @property
-    def version(self) -> int | None:
-        """The version in the path, None if there is none; NotFoundError if it is no version number."""
+    def version(self) -> int | str | None:
+        """The version or alias in the path, None if there is none; NotFoundError if it can be neither."""
         text = self.path.get("version")
-        if text is None:
-            return None
+        if text is None or NAME.fullmatch(text):
+            return text
         if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) < 10**9):
-            raise NotFoundError(f"there is no version {text[:20]!r}; versions are 1, 2, 3, …", "version")
+            raise NotFoundError(f"there is no version {text[:20]!r}; versions are 1, 2, 3, … or aliases", "version")
         return int(text)
 
 

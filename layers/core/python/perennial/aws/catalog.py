@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from perennial.aws.catalog_datasets import Datasets
 from perennial.aws.catalog_models import Models
+from perennial.aws.catalog_registry import Registry
 from perennial.aws.catalog_runs import Runs
 from perennial.aws.table import Table
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 
-class DynamoCatalog(Runs, Datasets, Models):
+class DynamoCatalog(Runs, Datasets, Models, Registry):
     """The system's memory.
 
     Parameters

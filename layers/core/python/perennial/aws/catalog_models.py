@@ -1,19 +1,16 @@
-"""Model versions, the champion pointer, its audit and assessments, on DynamoDB."""
+"""Model versions and the monitor's findings, on DynamoDB."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from perennial import keys
 from perennial.aws.errors import attempts
-from perennial.aws.table import Item, Table, item
-from perennial.errors import ConflictError, NotFoundError
-from perennial.records import Assessment, AuditEntry, Champion, ModelVersion
+from perennial.aws.table import Table, item
+from perennial.errors import NotFoundError
+from perennial.records import Assessment, ModelVersion
 
 
 class Models:
-    """The part of the catalog that is the model registry."""
+    """The part of the catalog that numbers and keeps versions; what becomes of them is in ``catalog_registry``."""
 
     _table: Table
 
@@ -66,54 +63,6 @@ class Models:
         """Return the names of the models that have a version."""
         return [str(entry["model"]["S"]) for entry in self._table.query(keys.all_models())]
 
-    def champion(self, model: str) -> Champion | None:
-        """Return the pointer to the version that serves, or None."""
-        return _champion(self._table.get(keys.champion(model)))
-
-    def promote(
-        self,
-        model: str,
-        version: int,
-        expected: int | None,
-        at: datetime,
-        by: str,
-        reason: str,
-        action: str = "promote",
-    ) -> Champion:
-        """Move the champion pointer, archive the old champion and write the audit entry, in one transaction."""
-        for _ in attempts(f"champion of model {model}"):
-            found = self._table.get(keys.champion(model))
-            now = _champion(found)
-            new = self.version(model, version)
-            if now is not None and now.version == version:
-                return now
-            if (now.version if now else None) != expected:
-                raise ConflictError(
-                    f"model {model!r} is served by version {now.version if now else None} by now, not by {expected}; "
-                    "look at the champion and decide again"
-                )
-            entry = AuditEntry.model_validate(
-                {
-                    "model": model,
-                    "at": at,
-                    "action": action,
-                    "version": version,
-                    "previous": expected,
-                    "by": by,
-                    "reason": reason,
-                }
-            )
-            champion = new.pointed_at(expected, at, by)
-            moves = 0 if found is None else int(found["moves"]["N"])
-            if self._table.transact(self._movement(champion, new, entry, moves), f"champion of model {model}"):
-                return champion
-        raise AssertionError("attempts() ends by raising")
-
-    def audit(self, model: str) -> list[AuditEntry]:
-        """Return the movements of a model's pointer, newest first."""
-        found = self._table.query(keys.audit(model), newest_first=True)
-        return [AuditEntry.model_validate_json(entry["body"]["S"]) for entry in found]
-
     def record_assessment(self, assessment: Assessment) -> None:
         """Remember what the monitor found."""
         self._table.put(item(keys.assessment(assessment.model, assessment.at), assessment))
@@ -122,31 +71,3 @@ class Models:
         """Return the monitor's findings on a model, newest first."""
         found = self._table.query(keys.assessment(model), newest_first=True, limit=limit)
         return [Assessment.model_validate_json(entry["body"]["S"]) for entry in found]
-
-    def _movement(self, champion: Champion, new: ModelVersion, entry: AuditEntry, moves: int) -> list[dict[str, Any]]:
-        """Return the writes of a promotion.
-
-        ``moves`` counts the pointer's movements. The condition on it stands for one on the version that was seen,
-        and also notices a pointer that went away and came back. Stages change in this transaction only, so the
-        versions that were read before it are still the latest.
-        """
-        unmoved = "#moves = :seen" if moves else "attribute_not_exists(pk)"
-        writes = [
-            self._table.putting(
-                item(keys.champion(new.model), champion, moves=moves + 1), unmoved, {"seen": moves} if moves else None
-            ),
-            self._table.putting(
-                item(keys.model_version(new.model, new.version), new.staged("champion")), "attribute_exists(pk)"
-            ),
-            self._table.putting(item(keys.audit(new.model, moves + 1), entry), "attribute_not_exists(pk)"),
-        ]
-        if entry.previous is not None:
-            old = self.version(new.model, entry.previous).staged("archived", f"replaced by version {new.version}")
-            writes.append(
-                self._table.putting(item(keys.model_version(old.model, old.version), old), "attribute_exists(pk)")
-            )
-        return writes
-
-
-def _champion(found: Item | None) -> Champion | None:
-    return None if found is None else Champion.model_validate_json(found["body"]["S"])

@@ -20,6 +20,7 @@ from perennial.errors import NotFoundError, PerennialError, TransientError
 
 _BUSY = {
     "BandwidthLimitExceeded",
+    "ConditionalRequestConflict",
     "InternalError",
     "InternalFailure",
     "InternalServerError",

@@ -63,6 +63,19 @@ class S3ObjectStore:
         with translated(self._uri(key)):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
 
+    def put_new(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> bool:
+        """Write an object unless there is one of this key; tell whether. Of writers that race, one is told so."""
+        with translated(self._uri(key)):
+            try:
+                self._client.put_object(
+                    Bucket=self.bucket, Key=key, Body=content, ContentType=content_type, IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if code_of(error) in ("412", "PreconditionFailed"):
+                    return False
+                raise
+            return True
+
     def download(self, key: str, path: Path, version: str | None = None) -> None:
         """Copy an object into a file, or raise NotFoundError."""
         which = None if version is None else {"VersionId": version}

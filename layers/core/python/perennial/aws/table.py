@@ -67,7 +67,7 @@ class Table:
         Parameters
         ----------
         writes : sequence of dict
-            From :meth:`putting`.
+            From :meth:`putting` and :meth:`deleting`.
         what : str
             What the transaction is about: the beginning of a message.
         """
@@ -85,6 +85,10 @@ class Table:
     ) -> dict[str, Any]:
         """Return the part of a transaction that writes an item."""
         return {"Put": {"TableName": self.name, "Item": item, **_conditions(condition, values)}}
+
+    def deleting(self, key: Key) -> dict[str, Any]:
+        """Return the part of a transaction that takes an item away."""
+        return {"Delete": {"TableName": self.name, "Key": self._key(key)}}
 
     def query(self, prefix: Key, newest_first: bool = False, limit: int | None = None) -> list[Item]:
         """Return the items of a partition whose sort key begins with a prefix, all pages, in the order of the key."""

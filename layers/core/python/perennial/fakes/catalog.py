@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from perennial.errors import ConflictError, DataError, NotFoundError
+from perennial.fakes.registry import FakeRegistry
 from perennial.live_uploads import DatasetState, LiveUpload, moved_on
 from perennial.ports import RECORD_BYTES
 from perennial.records import (
     Assessment,
-    AuditEntry,
-    Champion,
     Erasure,
     ModelVersion,
     Record,
@@ -191,15 +190,13 @@ class FakeDatasets(FakeRuns):
             return self._views[view, version]
 
 
-class FakeCatalog(FakeDatasets):
+class FakeCatalog(FakeRegistry, FakeDatasets):
     """The whole catalog in memory: runs, snapshots, views, versions and pointers."""
 
     def __init__(self) -> None:
         super().__init__()
         self._numbers: dict[str, dict[str, int]] = {}
         self._versions: dict[tuple[str, int], ModelVersion] = {}
-        self._champions: dict[str, Champion] = {}
-        self._audit: dict[str, list[AuditEntry]] = {}
         self._assessments: dict[str, dict[datetime, Assessment]] = {}
 
     def allocate_version(self, model: str, run_id: str) -> int:
@@ -213,13 +210,6 @@ class FakeCatalog(FakeDatasets):
         with self._lock:
             self._versions.setdefault((version.model, version.version), _kept(version))
 
-    def version(self, model: str, version: int) -> ModelVersion:
-        """Return a version, or raise NotFoundError."""
-        with self._lock:
-            if (model, version) not in self._versions:
-                raise NotFoundError(f"model {model!r} has no version {version}")
-            return self._versions[model, version]
-
     def versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, newest first."""
         with self._lock:
@@ -230,56 +220,6 @@ class FakeCatalog(FakeDatasets):
         """Return the names of the models that have a version."""
         with self._lock:
             return sorted({name for name, _ in self._versions})
-
-    def champion(self, model: str) -> Champion | None:
-        """Return the pointer to the version that serves, or None."""
-        with self._lock:
-            return self._champions.get(model)
-
-    def promote(
-        self,
-        model: str,
-        version: int,
-        expected: int | None,
-        at: datetime,
-        by: str,
-        reason: str,
-        action: str = "promote",
-    ) -> Champion:
-        """Move the champion pointer, archive the old champion and write the audit entry, in one transaction."""
-        with self._lock:
-            new = self.version(model, version)
-            now = self._champions.get(model)
-            if now is not None and now.version == version:
-                return now
-            if (now.version if now else None) != expected:
-                raise ConflictError(
-                    f"model {model!r} is served by version {now.version if now else None} by now, not by {expected}; "
-                    "look at the champion and decide again"
-                )
-            entry = AuditEntry.model_validate(
-                {
-                    "model": model,
-                    "at": at,
-                    "action": action,
-                    "version": version,
-                    "previous": expected,
-                    "by": by,
-                    "reason": reason,
-                }
-            )
-            self._champions[model] = new.pointed_at(expected, at, by)
-            self._versions[model, version] = new.staged("champion")
-            if expected is not None:
-                old = self.version(model, expected)
-                self._versions[model, expected] = old.staged("archived", f"replaced by version {version}")
-            self._audit.setdefault(model, []).append(entry)
-            return self._champions[model]
-
-    def audit(self, model: str) -> list[AuditEntry]:
-        """Return the movements of a model's pointer, newest first."""
-        with self._lock:
-            return self._audit.get(model, [])[::-1]
 
     def record_assessment(self, assessment: Assessment) -> None:
         """Remember what the monitor found."""

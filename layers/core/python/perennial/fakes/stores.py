@@ -87,6 +87,15 @@ class FakeObjectStore:
             self._add(key, bytes(content))
             self.content_types[key] = content_type
 
+    def put_new(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> bool:
+        """Write an object unless there is one of this key; tell whether."""
+        with self._lock:
+            if self._there(key):
+                return False
+            self._add(key, bytes(content))
+            self.content_types[key] = content_type
+            return True
+
     def download(self, key: str, path: Path, version: str | None = None) -> None:
         """Copy an object into a file, or raise NotFoundError."""
         path.write_bytes(self._read(key, version))

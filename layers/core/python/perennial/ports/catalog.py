@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from perennial.live_uploads import LiveUpload
+from perennial.ports.registry import Registry
 from perennial.records import (
     Assessment,
-    AuditEntry,
-    Champion,
     Erasure,
     ModelVersion,
     Run,
@@ -23,7 +22,7 @@ RECORD_BYTES = 400 * 1024
 """The size of the largest record that a catalog keeps, its keys included (DynamoDB's limit of an item)."""
 
 
-class Catalog(Protocol):
+class Catalog(Registry, Protocol):
     """The system's memory: runs, snapshots, views, versions, pointers.
 
     Writers publish in one transaction; readers see what is published only. Every method may be called
@@ -155,37 +154,6 @@ class Catalog(Protocol):
 
     def models(self) -> list[str]:
         """Return the names of the models that have a version."""
-
-    def champion(self, model: str) -> Champion | None:
-        """Return the pointer to the version that serves, or None."""
-
-    def promote(
-        self,
-        model: str,
-        version: int,
-        expected: int | None,
-        at: datetime,
-        by: str,
-        reason: str,
-        action: str = "promote",
-    ) -> Champion:
-        """Move the champion pointer, archive the old champion and write the audit entry, in one transaction.
-
-        Parameters
-        ----------
-        expected : int or None
-            The version that the caller saw serving.
-
-        Raises
-        ------
-        ConflictError
-            Another version serves by now. (If ``version`` itself serves already, that pointer is returned.)
-        NotFoundError
-            There is no such version.
-        """
-
-    def audit(self, model: str) -> list[AuditEntry]:
-        """Return the movements of a model's pointer, newest first."""
 
     def record_assessment(self, assessment: Assessment) -> None:
         """Remember what the monitor found."""

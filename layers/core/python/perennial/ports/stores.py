@@ -28,6 +28,9 @@ class ObjectStore(Protocol):
     def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object; a second write of the same key replaces it."""
 
+    def put_new(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> bool:
+        """Write an object unless there is one of this key; tell whether. Of writers that race, one is told so."""
+
     def download(self, key: str, path: Path, version: str | None = None) -> None:
         """Copy an object into a file, or raise NotFoundError."""
 

@@ -1,17 +1,30 @@
 """What the catalog and the manifests remember: runs, snapshots, views, models."""
 
+from perennial.records.approvals import Alias, Approval, Decision
 from perennial.records.base import Moment, Record
-from perennial.records.models import Assessment, AuditEntry, Champion, ModelVersion, Rating, TrainingSet, Verdict
+from perennial.records.models import (
+    Assessment,
+    AuditEntry,
+    Champion,
+    ModelVersion,
+    Rating,
+    Stage,
+    TrainingSet,
+    Verdict,
+)
 from perennial.records.runs import Run, StepRecord, Trigger
 from perennial.records.search import CandidateSearch, FoldScore, Round, Trial, TrialResult, TrialTask
 from perennial.records.snapshots import Erasure, Part, Snapshot, SnapshotManifest
 from perennial.records.views import ViewManifest, ViewPart, ViewVersion
 
 __all__ = [
+    "Alias",
+    "Approval",
     "Assessment",
     "AuditEntry",
     "CandidateSearch",
     "Champion",
+    "Decision",
     "Erasure",
     "FoldScore",
     "ModelVersion",
@@ -23,6 +36,7 @@ __all__ = [
     "Run",
     "Snapshot",
     "SnapshotManifest",
+    "Stage",
     "StepRecord",
     "TrainingSet",
     "Trial",

@@ -81,14 +81,21 @@ class Verdict(Record):
     """The metrics of that guess on the same rows."""
 
 
+Stage = Literal["candidate", "refused", "staging", "champion", "archived"]
+"""Where a version stands: it may be deployed; the gate, a person or nobody in time said no; it waits for a person's
+approval; it serves; it served before."""
+
+
 class ModelVersion(Record):
     """A registered version: 1, 2, 3, … of its model."""
 
     model: str
     version: int
-    stage: Literal["candidate", "refused", "champion", "archived"]
+    stage: Stage
     reason: str = ""
-    """Why it was refused or archived."""
+    """Why it stands where it stands: what the gate or a person said, or what replaced it."""
+    tags: dict[str, str] = Field(default_factory=dict)
+    """What people have labelled it with."""
     manifest_key: str
     manifest_sha256: str
     metrics: dict[str, float]
@@ -100,7 +107,7 @@ class ModelVersion(Record):
     card_key: str | None = None
     """JSON of the model card; the page for people stands beside it, with the suffix ``html``."""
 
-    def staged(self, stage: Literal["candidate", "refused", "champion", "archived"], reason: str = "") -> ModelVersion:
+    def staged(self, stage: Stage, reason: str = "") -> ModelVersion:
         """Return this version in another stage."""
         return self.model_copy(update={"stage": stage, "reason": reason})
 
@@ -132,15 +139,26 @@ class Champion(Record):
 
 
 class AuditEntry(Record):
-    """One movement of a champion pointer."""
+    """One change of a model's registry: who changed what, when and why."""
 
     model: str
     at: Moment
-    action: Literal["promote", "rollback"]
+    action: Literal["promote", "rollback", "stage", "approve", "reject", "alias", "tag", "note"]
+    """``promote``, ``rollback``: the champion pointer moved; ``stage``: a version began to wait for approval;
+    ``reject``: a person, or nobody in time, said no."""
     version: int
-    previous: int | None
+    previous: int | None = None
+    """What the pointer or the alias stood on before."""
     by: str
-    reason: str
+    """Run id or person."""
+    reason: str = ""
+    detail: str = ""
+    """What was changed, where the version does not say it all: the alias, the tags, the note's text."""
+
+    @property
+    def moved_pointer(self) -> bool:
+        """Whether another version serves since."""
+        return self.action in ("promote", "rollback")
 
 
 class Assessment(Record):

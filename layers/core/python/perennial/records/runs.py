@@ -20,6 +20,8 @@ class Trigger(Record):
     """The object's URI, the alarm's name, the schedule's name, the person's ARN or the run's id."""
     reason: str = ""
     """In words: the alarm's reason, what a person wrote."""
+    override_gate: bool = False
+    """Of a promotion that a person asked for: whether although the gate said no."""
 
 
 class StepRecord(Record):

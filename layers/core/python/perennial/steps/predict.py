@@ -24,8 +24,8 @@ class Request(BaseModel):
     """Rows to predict."""
 
     model: str
-    version: int | None = None
-    """None means the champion."""
+    version: int | str | None = None
+    """A version's number or an alias; None means the champion."""
     instances: list[dict[str, Any]]
     """Column name to JSON value, one mapping per row."""
     request_id: str
@@ -72,7 +72,7 @@ class Predictors:
     Parameters
     ----------
     pointer_ttl : timedelta
-        How long a champion pointer that was read is trusted.
+        How long a champion pointer, or an alias, that was read is trusted.
     keep : int
         How many versions stay loaded; the one that was used longest ago goes first.
     """
@@ -81,23 +81,25 @@ class Predictors:
         self._pointer_ttl = pointer_ttl
         self._keep = keep
         self._pointers: dict[str, tuple[datetime, int, str, str]] = {}
+        self._aliases: dict[tuple[str, str], tuple[datetime, int]] = {}
         self._loaded: dict[tuple[str, int, str], Predictor] = {}
         self._connection: duckdb.DuckDBPyConnection | None = None
 
-    def get(self, ports: Ports, model: str, version: int | None, now: datetime) -> Predictor:
-        """Return the predictor of a version, or of the champion.
+    def get(self, ports: Ports, model: str, version: int | str | None, now: datetime) -> Predictor:
+        """Return the predictor of a version, of what an alias stands for, or of the champion.
 
         Raises
         ------
         NotFoundError
-            There is no such model, version or champion.
+            There is no such model, version, alias or champion.
         DataError
             The version's files are not the registered ones.
         """
         if version is None:
             number, manifest_key, sha256 = self._champion(ports, model, now)
         else:
-            number, manifest_key, sha256 = self._version(ports, model, version)
+            number = self._number(ports, model, version, now)
+            number, manifest_key, sha256 = self._version(ports, model, number)
         identity = (model, number, sha256)
         predictor = self._loaded.pop(identity, None) or self._load(ports, model, number, manifest_key, sha256)
         self._loaded[identity] = predictor
@@ -107,13 +109,24 @@ class Predictors:
 
     def _champion(self, ports: Ports, model: str, now: datetime) -> tuple[int, str, str]:
         known = self._pointers.get(model)
-        if known is None or not timedelta(0) <= now - known[0] < self._pointer_ttl:
+        if known is None or not self._trusted(known[0], now):
             champion = ports.catalog.champion(model)
             if champion is None:
                 raise NotFoundError(f"model {model!r} has no champion; train it, or name a version", "model")
             known = (now, champion.version, champion.manifest_key, champion.manifest_sha256)
             self._pointers[model] = known
         return known[1:]
+
+    def _number(self, ports: Ports, model: str, version: int | str, now: datetime) -> int:
+        if isinstance(version, int):
+            return version
+        known = self._aliases.get((model, version))
+        if known is None or not self._trusted(known[0], now):
+            known = self._aliases[model, version] = (now, ports.catalog.alias(model, version).version)
+        return known[1]
+
+    def _trusted(self, read_at: datetime, now: datetime) -> bool:
+        return timedelta(0) <= now - read_at < self._pointer_ttl
 
     def _version(self, ports: Ports, model: str, version: int) -> tuple[int, str, str]:
         for name, number, sha256 in self._loaded:

@@ -6,7 +6,9 @@ from pydantic import BaseModel
 
 from perennial.errors import ConflictError
 from perennial.ports import Ports
-from perennial.records import Champion, ModelVersion, Run
+from perennial.records import Champion, ModelVersion, Run, Trigger
+from perennial.registry import waits
+from perennial.steps.intact import require_intact
 from perennial.steps.recording import recorded
 
 
@@ -30,15 +32,19 @@ class Promotion(BaseModel):
 def run(request: Request, ports: Ports) -> Promotion:
     """Move the champion pointer from the version that serves now, and close the run.
 
-    A version that served before is rolled back to. Unless a person asked, the gate's refusal stands, and so does a
-    newer version. A run moves the pointer once: what was decided after it moved is not undone by a repetition.
+    A version that served before is rolled back to. The gate's refusal stands unless a person says that it does not; a
+    newer version stands unless a person asked. What is not evaluated, not intact, waiting for approval or rejected is
+    promoted by nobody. A run moves the pointer once: what was decided after it moved is not undone by a repetition.
 
     Raises
     ------
     NotFoundError
         There is no such version.
     ConflictError
-        The gate refused the version, a newer one serves, or another version was promoted in the same moment.
+        The gate or a person refused the version, it waits for approval, a newer one serves, or another version was
+        promoted in the same moment.
+    DataError
+        What is stored of it is not what was registered.
     """
     catalog = ports.catalog
     with recorded(ports, request.run_id, "promote") as output:
@@ -53,15 +59,19 @@ def run(request: Request, ports: Ports) -> Promotion:
 def _made_already(ports: Ports, run: Run, version: ModelVersion) -> Promotion | None:
     """Return the movement that an earlier try of this run made before it was killed, if there is one."""
     for entry in ports.catalog.audit(version.model):
-        if (entry.version, entry.by) == (version.version, _mover(run)) and entry.at >= run.started_at:
+        if (
+            entry.moved_pointer
+            and (entry.version, entry.by) == (version.version, _mover(run))
+            and entry.at >= run.started_at
+        ):
             return Promotion(model=entry.model, version=entry.version, previous=entry.previous)
     return None
 
 
 def _promote(ports: Ports, run: Run, version: ModelVersion) -> Promotion:
     serving = ports.catalog.champion(version.model)
-    if run.trigger.kind != "person":
-        _require_fit(version, serving)
+    require_fit(version, serving, run.trigger)
+    require_intact(ports.artifacts, version)
     champion = ports.catalog.promote(
         version.model,
         version.version,
@@ -79,14 +89,29 @@ def _mover(run: Run) -> str:
     return run.run_id if run.trigger.kind == "run" else run.trigger.source
 
 
-def _require_fit(version: ModelVersion, serving: Champion | None) -> None:
-    """Refuse what only a person may do."""
-    if version.stage == "refused":
+def require_fit(version: ModelVersion, serving: Champion | None, trigger: Trigger) -> None:
+    """Refuse what may not be promoted, or only by a person.
+
+    Raises
+    ------
+    ConflictError
+        It was not evaluated, waits for approval or was rejected; or the gate refused it and nobody overrides that; or
+        a newer version serves and no person asked.
+    """
+    what = f"version {version.version} of {version.model}"
+    by_person = trigger.kind == "person"
+    if not version.verdict.ratings:
+        raise ConflictError(f"{what} was not evaluated: its record has no rating of the gate; train it again")
+    if version.stage == "staging":
+        raise ConflictError(waits(version))
+    if version.stage == "refused" and version.verdict.passed:
+        raise ConflictError(f"{what} was refused ({version.reason}), which stands; train another one")
+    if version.stage == "refused" and not (by_person and trigger.override_gate):
         raise ConflictError(
-            f"version {version.version} of {version.model} was refused by the gate ({version.reason}); "
-            "only a person may promote it"
+            f"{what} was refused by the gate ({version.reason}); "
+            f"only a person may promote it, by `perennial promote {version.model} {version.version} --override-gate`"
         )
-    if serving is not None and serving.version > version.version:
+    if serving is not None and serving.version > version.version and not by_person:
         raise ConflictError(
             f"version {serving.version} of {version.model} serves by now, which is newer than version "
             f"{version.version}; only a person may go back"

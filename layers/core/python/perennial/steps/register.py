@@ -7,12 +7,14 @@ import hashlib
 from pydantic import BaseModel
 
 from perennial import keys
+from perennial.definitions import Model
 from perennial.errors import NotFoundError
 from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet, Verdict
 from perennial.reporting.page import page
 from perennial.steps.admit import claim_name
+from perennial.steps.intact import write_once
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
 from perennial.steps.verified import (
@@ -42,6 +44,8 @@ class Registered(BaseModel):
     version: int
     passed: bool
     """Whether the gate let it through, so that it may be deployed."""
+    approval_seconds: int
+    """How long it then waits for a person to approve it; 0 if nobody needs to."""
 
 
 def run(request: Request, ports: Ports) -> Registered:
@@ -54,7 +58,7 @@ def run(request: Request, ports: Ports) -> Registered:
     Raises
     ------
     DataError
-        The candidate's files are not those that were recorded.
+        The candidate's files are not those that were recorded, or other files stand where the version's belong.
     ConflictError
         The model's definition was changed while the run was under way.
     """
@@ -66,7 +70,11 @@ def run(request: Request, ports: Ports) -> Registered:
         except NotFoundError:
             version = _publish(request, number, ports)
         registered = Registered(
-            run_id=request.run_id, model=request.model, version=number, passed=version.verdict.passed
+            run_id=request.run_id,
+            model=request.model,
+            version=number,
+            passed=version.verdict.passed,
+            approval_seconds=_approval_seconds(ports.definitions.model(request.model)),
         )
         output.update(registered.model_dump(mode="json"))
     outputs = {
@@ -81,6 +89,10 @@ def run(request: Request, ports: Ports) -> Registered:
     return registered
 
 
+def _approval_seconds(model: Model) -> int:
+    return int(model.approval_timeout.total_seconds()) if model.approval == "manual" else 0
+
+
 def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
     """Write the artifact, the manifest and the model card, then make the version visible."""
     train_run = same_definition(ports, request.model, request.run_id)
@@ -90,8 +102,8 @@ def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
     manifest = _manifest(ports, train_run, number, verdict, training_set, report)
     content = manifest.model_dump_json(indent=2).encode()
     manifest_key = keys.artifact(request.model, number, "manifest.json")
-    ports.artifacts.put(keys.artifact(request.model, number, "model.onnx"), artifact)
-    ports.artifacts.put(manifest_key, content, "application/json")
+    write_once(ports.artifacts, keys.artifact(request.model, number, "model.onnx"), artifact)
+    write_once(ports.artifacts, manifest_key, content, "application/json")
     card_key = _write_card(ports, manifest, report, training_set, verdict)
     ports.catalog.publish_version(
         ModelVersion(

@@ -1,0 +1,102 @@
+"""The part of the catalog's port that is about what people, and the gate, made of versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from perennial.records import Alias, Approval, AuditEntry, Champion, Decision
+
+
+class Registry(Protocol):
+    """Stages, the champion, approvals, aliases, tags and notes; every change has its entry in the audit trail.
+
+    The rules, and the errors for what breaks them, are those of `perennial.registry`. A version or an alias that is not
+    there is a NotFoundError.
+    """
+
+    def champion(self, model: str) -> Champion | None:
+        """Return the pointer to the version that serves, or None."""
+
+    def promote(
+        self,
+        model: str,
+        version: int,
+        expected: int | None,
+        at: datetime,
+        by: str,
+        reason: str,
+        action: str = "promote",
+    ) -> Champion:
+        """Move the champion pointer, archive the old champion and write the audit entry, in one transaction.
+
+        Parameters
+        ----------
+        expected : int or None
+            The version that the caller saw serving.
+
+        Raises
+        ------
+        ConflictError
+            Another version serves by now (if ``version`` itself serves already, that pointer is returned), or the
+            version waits for approval.
+        NotFoundError
+            There is no such version.
+        """
+
+    def audit(self, model: str) -> list[AuditEntry]:
+        """Return the changes of a model's registry, newest first."""
+
+    def request_approval(self, approval: Approval, token: str) -> Approval:
+        """Make a candidate wait for a person; return what is recorded.
+
+        Asked again by the same run while nobody has decided, only the token is replaced: each try of the state that
+        waits has its own.
+
+        Parameters
+        ----------
+        token : str
+            The secret by which the execution that waits is told. It is kept apart from the approval.
+
+        Raises
+        ------
+        ConflictError
+            It was decided on already, or is no candidate.
+        """
+
+    def decide(self, model: str, version: int, decided: Decision, at: datetime, by: str, reason: str) -> Approval:
+        """Record a decision once; return what is recorded. The same by the same person again changes nothing.
+
+        Raises
+        ------
+        ConflictError
+            Nobody was asked, or somebody was first: the message says who.
+        """
+
+    def approval(self, model: str, version: int) -> Approval | None:
+        """Return what became of a version that was put before people; None if it never was."""
+
+    def approvals(self, model: str) -> list[Approval]:
+        """Return all of a model, newest version first."""
+
+    def approval_token(self, model: str, version: int) -> str:
+        """Return the latest token of whoever waits for the decision, or raise NotFoundError."""
+
+    def set_alias(self, model: str, name: str, version: int, at: datetime, by: str, reason: str = "") -> Alias:
+        """Make a name stand for a version."""
+
+    def delete_alias(self, model: str, name: str, at: datetime, by: str, reason: str = "") -> Alias:
+        """Take a name away; return what it stood for."""
+
+    def alias(self, model: str, name: str) -> Alias:
+        """Return what a name stands for, or raise NotFoundError."""
+
+    def aliases(self, model: str) -> list[Alias]:
+        """Return a model's aliases by name."""
+
+    def tag(self, model: str, version: int, tags: Mapping[str, str], at: datetime, by: str) -> None:
+        """Label a version; an empty value takes a tag off."""
+
+    def note(self, model: str, version: int, text: str, at: datetime, by: str) -> None:
+        """Write a note on a version: an entry of the audit trail, whose ``detail`` is the text."""
