@@ -27,6 +27,7 @@ from perennial.prices import JobSize
 from perennial.records import TrialResult
 from perennial.training.candidates import fit, predict
 from perennial.training.evaluation import metrics
+from perennial.training.problem import Problem
 from perennial.training.rows import Rows
 from perennial.training.search.folds import Fold, folds, judge
 from perennial.training.search.rounds import first_round, next_round, place_of
@@ -95,7 +96,7 @@ def ours(model: Model, fold: Fold, rows: int, processes: int) -> Parameters:
 def timed(model: Model, candidate: Any, fold: Fold, share: float) -> TrialResult:
     """Do what the step ``trial`` does, without its files."""
     start = time.perf_counter()
-    judged = judge(model, candidate, fold, share)
+    judged = judge(model, candidate, Problem(model.task), fold, share)
     return TrialResult(
         value=judged.value,
         seconds=time.perf_counter() - start,
@@ -148,7 +149,9 @@ def plain_optuna(model: Model, fold: Fold, processes: int, seconds: float, share
         }
         value = np.inf
         for rung, share in enumerate(shares):
-            value = judge(model, candidate.model_copy(update={"parameters": parameters}), fold, share).value
+            value = judge(
+                model, candidate.model_copy(update={"parameters": parameters}), Problem(model.task), fold, share
+            ).value
             trial.report(value, rung + 1)
             if share < 1 and trial.should_prune():
                 raise optuna.TrialPruned
@@ -164,7 +167,7 @@ def plain_optuna(model: Model, fold: Fold, processes: int, seconds: float, share
 def measured(model: Model, rows: Rows, parameters: Parameters) -> float:
     """Return the error on the latest rows of what learnt all others with these parameters."""
     late = rows.since(SPLIT_AT)
-    early = Rows(*(array[: len(rows) - len(late)] for array in vars(rows).values()))
+    early = rows.before(SPLIT_AT)
     (candidate,) = model.candidates
     estimator = fit(candidate.model_copy(update={"parameters": parameters}), early, model.seed)
     return metrics(late.target, predict(estimator, late.features), model.task)["rmse"]
@@ -173,12 +176,12 @@ def measured(model: Model, rows: Rows, parameters: Parameters) -> float:
 def main(rows: int, processes: int, seeds: int, candidates: int, seconds: float) -> None:
     """Print a line for each contender and seed."""
     data = generated(rows)
-    early = Rows(*(array[data.event_time < np.datetime64(SPLIT_AT)] for array in vars(data).values()))
-    (fold,) = folds(early, SPLIT_AT, STRETCH, 1, None)
+    early = data.before(SPLIT_AT)
+    (fold,) = folds(early, SPLIT_AT, STRETCH, 1, None, "regression")
     default = measured(a_model(1, 0, 8), data, {})
     print(f"{rows:,} rows × 20 features, {processes} processes; noise alone is an error of 1")
     print(f"  {'defaults':<22} error {default:.4f}")
-    estimator = fit(a_model(1, 0, 8).candidates[0], Rows(*(a[:1000] for a in vars(early).values())), 0)
+    estimator = fit(a_model(1, 0, 8).candidates[0], early.select(np.arange(1000)), 0).estimator
     totals: dict[str, list[float]] = {}
     for seed in range(seeds):
         budget = seconds

@@ -158,17 +158,17 @@ def test_the_held_out_rows_are_never_read() -> None:
 def test_no_fold_learns_from_what_comes_after_it_nor_reaches_the_held_out_rows() -> None:
     columns = trips()
     rows = Rows(columns["event_time"], columns["trip__zone"].reshape(-1, 1), columns["target"])
-    early = Rows(*(array[rows.event_time < np.datetime64(SPLIT_AT)] for array in vars(rows).values()))
+    early = rows.before(SPLIT_AT)
     # 300 hours before the split: three stretches of four days, and 12 hours before them.
-    cut = folds(early, SPLIT_AT, timedelta(days=4), 4, None)
+    cut = folds(early, SPLIT_AT, timedelta(days=4), 4, None, "regression")
     assert [(len(fold.learning), len(fold.judging)) for fold in cut] == [(204, 96), (108, 96), (12, 96)]
     for fold in cut:
         assert fold.learning.event_time.max() < fold.judging.event_time.min()
         assert fold.judging.event_time.max() < np.datetime64(SPLIT_AT)
-    (short, *_) = folds(early, SPLIT_AT, timedelta(days=4), 1, timedelta(hours=10))
+    (short, *_) = folds(early, SPLIT_AT, timedelta(days=4), 1, timedelta(hours=10), "regression")
     assert len(short.learning) == 10
     with pytest.raises(DataError, match="no backtest has rows"):
-        folds(early, SPLIT_AT, timedelta(days=20), 2, None)
+        folds(early, SPLIT_AT, timedelta(days=20), 2, None, "regression")
     assert datetime(2019, 1, 1) == BEGIN
 
 

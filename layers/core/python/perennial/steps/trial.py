@@ -13,6 +13,7 @@ from perennial.errors import DataError, DefinitionError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import FoldScore, Round, TrainingSet, TrialResult, TrialTask
 from perennial.steps.verified import download_verified, read_training_set, read_verified, same_definition
+from perennial.training.problem import Problem, problem_of
 from perennial.training.rows import Rows, read_rows
 from perennial.training.search.folds import Fold, folds, judge
 
@@ -76,14 +77,17 @@ def _try(ports: Ports, model: Model, run_id: str, task: TrialTask) -> TrialResul
     candidate = model.candidate(task.candidate)
     tried = candidate.model_copy(update={"parameters": {**candidate.parameters, **task.parameters}})
     training_set = read_training_set(ports, run_id)
+    problem = problem_of(model, training_set, ports.definitions)
     rows = _rows(ports, training_set)
     try:
-        stretches = folds(rows, training_set.split_at, model.split.holdout, model.search.folds, candidate.history)
+        parts = folds(
+            rows, training_set.split_at, model.split.holdout, model.search.folds, candidate.history, model.task
+        )
     except DataError as error:
         return TrialResult(value=None, error=str(error), seconds=0.0, ended_at=ports.clock.now())
     scores: list[FoldScore] = []
-    for place, fold in enumerate(stretches):
-        scores.append(_score(ports, model, tried, run_id, task, place, fold))
+    for place, fold in enumerate(parts):
+        scores.append(_score(ports, model, tried, problem, run_id, task, place, fold))
         if scores[-1].error:
             break
     values = [score.value for score in scores if score.value is not None]
@@ -102,11 +106,18 @@ def _rows(ports: Ports, training_set: TrainingSet) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.parquet"
         download_verified(ports.artifacts, training_set.train_key, training_set.sha256[training_set.train_key], path)
-        return read_rows(path, training_set.features)
+        return read_rows(path, training_set.features, training_set.categories, training_set.classes)
 
 
 def _score(
-    ports: Ports, model: Model, candidate: Candidate, run_id: str, task: TrialTask, place: int, fold: Fold
+    ports: Ports,
+    model: Model,
+    candidate: Candidate,
+    problem: Problem,
+    run_id: str,
+    task: TrialTask,
+    place: int,
+    fold: Fold,
 ) -> FoldScore:
     """Return what a fold gives: as an earlier attempt left it, or measured now and left for a later one."""
     key = keys.trial(model.name, run_id, task.candidate, task.number, task.rung, place)
@@ -116,7 +127,7 @@ def _score(
         pass
     began = ports.clock.now()
     try:
-        judged = judge(model, candidate, fold, task.share)
+        judged = judge(model, candidate, problem, fold, task.share)
     except (DataError, DefinitionError, ArithmeticError, MemoryError) as error:
         sentence = str(error) or type(error).__name__
         score = FoldScore(value=None, error=sentence, seconds=(ports.clock.now() - began).total_seconds())

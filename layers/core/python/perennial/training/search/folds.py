@@ -6,20 +6,20 @@ The held-out rows are no part of it: what chooses the parameters may not be what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from perennial.definitions import Candidate, Model, Scalar
+from perennial.definitions import Candidate, Model, Scalar, Task
 from perennial.errors import DataError
+from perennial.training.backtests import fold, stretches
 from perennial.training.candidates import fit, predict
 from perennial.training.evaluation import metrics
+from perennial.training.problem import Problem
 from perennial.training.rows import Rows
 from perennial.training.search.ladder import LEAST_ROWS
-from perennial.utc import naive_utc
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class Judged:
     """What the estimator has for the parameters of the candidate's space."""
 
 
-def folds(rows: Rows, split_at: datetime, length: timedelta, count: int, history: timedelta | None) -> list[Fold]:
+def folds(
+    rows: Rows, split_at: datetime, length: timedelta, count: int, history: timedelta | None, task: Task
+) -> list[Fold]:
     """Cut the latest stretches off the training rows, each to be predicted from what was before it (rolling origin).
 
     Parameters
@@ -62,14 +64,11 @@ def folds(rows: Rows, split_at: datetime, length: timedelta, count: int, history
     DataError
         No stretch is left.
     """
-    found = []
-    for place in range(count):
-        end = split_at - place * length
-        start = end - length
-        judging = _between(rows, start, end)
-        learning = _between(rows, None if history is None else start - history, start)
-        if len(judging) and len(learning):
-            found.append(Fold(learning, judging))
+    found = [
+        Fold(*parts)
+        for stretch in reversed(stretches(split_at, length, count))
+        if (parts := fold(rows, stretch, history, task, least=1)) is not None
+    ]
     if not found:
         raise DataError(
             "search: no backtest has rows to learn from and rows to judge on; upload older data, lengthen the "
@@ -78,13 +77,15 @@ def folds(rows: Rows, split_at: datetime, length: timedelta, count: int, history
     return found
 
 
-def judge(model: Model, candidate: Candidate, fold: Fold, share: float) -> Judged:
+def judge(model: Model, candidate: Candidate, problem: Problem, fold: Fold, share: float) -> Judged:
     """Fit a candidate on a share of a fold's rows and measure it.
 
     Parameters
     ----------
     candidate : Candidate
         With the parameters that are tried, and the space that they come from.
+    problem : Problem
+        What the training set poses.
     share : float
         Of the rows to learn from: which ones depends on the model's seed alone, and a smaller share is a part of a
         larger one. There are `ladder.LEAST_ROWS` at least, if the fold has them.
@@ -97,14 +98,14 @@ def judge(model: Model, candidate: Candidate, fold: Fold, share: float) -> Judge
         The metric cannot be measured.
     """
     learning = _part(fold.learning, share, model.seed)
-    estimator = fit(candidate, learning, model.seed)
-    measured = metrics(fold.judging.target, predict(estimator, fold.judging.features), model.task)
+    fitted = fit(candidate, learning, model.seed, problem)
+    measured = metrics(fold.judging.target, predict(fitted, fold.judging.features), model.task)
     value = measured.get(model.metric)
     if "not_finite" in measured:
         raise DataError(f"{measured['not_finite']:.0f} predictions are not finite numbers")
     if value is None or not np.isfinite(value):
         raise DataError(f"{model.metric} cannot be measured on a backtest: it has rows of one class alone")
-    return Judged(value, len(learning), _defaults(estimator, candidate))
+    return Judged(value, len(learning), _defaults(fitted.estimator, candidate))
 
 
 def _part(rows: Rows, share: float, seed: int) -> Rows:
@@ -112,20 +113,7 @@ def _part(rows: Rows, share: float, seed: int) -> Rows:
     if wanted >= len(rows):
         return rows
     order = np.random.default_rng(seed).permutation(len(rows))
-    return _kept(rows, np.sort(order[:wanted]))
-
-
-def _between(rows: Rows, start: datetime | None, end: datetime) -> Rows:
-    kept = rows.event_time < np.datetime64(naive_utc(end), "us")
-    if start is not None:
-        kept &= rows.event_time >= np.datetime64(naive_utc(start), "us")
-    return _kept(rows, kept)
-
-
-def _kept(rows: Rows, chosen: npt.NDArray[Any]) -> Rows:
-    """Return some of the rows: all arrays of it have one entry, or line, for each."""
-    arrays = {field.name: getattr(rows, field.name) for field in fields(rows)}
-    return replace(rows, **{name: array[chosen] for name, array in arrays.items() if isinstance(array, np.ndarray)})
+    return rows.select(np.sort(order[:wanted]))
 
 
 def _defaults(estimator: Any, candidate: Candidate) -> dict[str, Scalar | None]:
