@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -100,6 +101,61 @@ def test_a_feature_time_without_a_zone_is_in_utc(online_store: OnlineStore) -> N
     assert look(online_store, [(1,)], [])[1,].feature_time == AT
 
 
+def with_previous(hour: int, previous: OnlineRow | None, zone: object = 1, **values: Any) -> OnlineRow:
+    return replace(row(zone, hour, **values), previous=previous)
+
+
+def test_the_row_before_the_latest_is_read_with_it_and_the_named_columns_alone(online_store: OnlineStore) -> None:
+    value = 0.1 + 0.2
+    before = row(hour=1, mean=value, most=None, name="a")
+    rows = [with_previous(5, before, mean=2.0, most=1), row(2, mean=3.0)]
+    assert online_store.write(VIEW, VERSION, rows, 1) == 2
+    found = look(online_store, [(1,), (2,)], ["mean", "name"])
+    assert found[1,] == with_previous(5, row(hour=1, mean=value, name="a"), mean=2.0)
+    assert found[2,] == row(2, mean=3.0)
+    assert look(online_store, [(1,)], [])[1,] == with_previous(5, row(hour=1))
+
+
+def test_a_newer_row_brings_the_one_before_it_and_leaves_no_other(online_store: OnlineStore) -> None:
+    online_store.write(VIEW, VERSION, [with_previous(5, row(hour=1, mean=1.0, most=1.0), mean=2.0)], 1)
+    assert online_store.write(VIEW, VERSION, [with_previous(4, row(hour=3, mean=9.0), mean=9.0)], 1) == 0
+    assert online_store.write(VIEW, VERSION, [with_previous(5, row(hour=3, mean=3.0), mean=2.0)], 2) == 1
+    found = look(online_store, [(1,)], ["mean", "most"])[1,]
+    assert found == with_previous(5, row(hour=3, mean=3.0), mean=2.0)
+    assert online_store.write(VIEW, VERSION, [row(hour=5, mean=2.0)], 3) == 1
+    assert look(online_store, [(1,)])[1,] == row(hour=5, mean=2.0)
+    online_store.write(VIEW, VERSION, [with_previous(5, row(hour=3, mean=3.0), mean=2.0)], 4)
+    assert online_store.withdraw(VIEW, VERSION, [(1,)], 5) == 1
+    assert look(online_store, [(1,)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("since", "left_out"),
+    [
+        (None, False),
+        (AT + timedelta(hours=5) - timedelta(microseconds=1), False),
+        (AT + timedelta(hours=5), True),
+        ((AT + timedelta(hours=5)).replace(tzinfo=None), True),
+        ((AT + timedelta(hours=5)).astimezone(timezone(timedelta(hours=-7))), True),
+    ],
+)
+def test_the_row_before_the_latest_is_left_out_if_the_latest_is_known_at_all_moments_that_count(
+    online_store: OnlineStore, since: datetime | None, left_out: bool
+) -> None:
+    stored = with_previous(5, row(hour=1, mean=1.0), mean=2.0)
+    online_store.write(VIEW, VERSION, [stored], 1)
+    (found,) = online_store.read_many([Lookup(VIEW, VERSION, [(1,)], ["mean"], since)])
+    assert found == {(1,): replace(stored, previous=None) if left_out else stored}
+
+
+def test_of_the_two_rows_the_later_one_that_is_known_counts() -> None:
+    found = with_previous(5, row(hour=1, mean=1.0), mean=2.0)
+    for hour, mean in ((0, None), (1, 1.0), (4, 1.0), (5, 2.0), (9, 2.0)):
+        known = found.known_at(AT + timedelta(hours=hour))
+        assert (None if known is None else known.values["mean"]) == mean
+    assert row(hour=5).known_at(AT.replace(tzinfo=None)) is None
+
+
 def test_views_and_their_versions_do_not_mix(online_store: OnlineStore) -> None:
     online_store.write(VIEW, VERSION, [row(mean=1.0)], 1)
     assert look(online_store, [(1,)], version="e" * 64) == {}
@@ -157,6 +213,15 @@ def test_more_columns_than_an_expression_names_are_read_nevertheless(online_stor
     values = {f"column_{number}": float(number) for number in range(900)}
     online_store.write(VIEW, VERSION, [row(**values)], 1)
     assert read(online_store, columns=tuple(values)) == values
+    turned = {name: -value for name, value in values.items()}
+    online_store.write(VIEW, VERSION, [with_previous(2, row(hour=1, **turned), **values)], 1)
+    for columns in (tuple(values), tuple(values)[:300]):
+        found = look(online_store, [(1,)], columns)[1,]
+        assert found.previous is not None
+        assert (found.values, found.previous.values) == (
+            {name: values[name] for name in columns},
+            {name: turned[name] for name in columns},
+        )
     assert read(online_store, columns=("column_899",)) == {"column_899": 899.0}
 
 
@@ -237,6 +302,8 @@ def test_nothing_asked_is_nothing_read(online_store: OnlineStore) -> None:
 def test_a_value_that_is_no_plain_one_is_refused_with_its_place(online_store: OnlineStore) -> None:
     with pytest.raises(DataError, match=r"view zone_stats: column mean of entity.*datetime"):
         online_store.write(VIEW, VERSION, [row(mean=AT)], 1)
+    with pytest.raises(DataError, match=r"view zone_stats: column mean of entity.*datetime"):
+        online_store.write(VIEW, VERSION, [with_previous(1, row(mean=AT), mean=1.0)], 1)
 
 
 EXTREMES = [5e-324, 1.7976931348623157e308, -0.0, 0.1 + 0.2, 1e-130 / 3, math.inf, -math.inf, math.nan]

@@ -12,7 +12,7 @@ import duckdb
 from perennial import keys
 from perennial.definitions import Dataset, FeatureView
 from perennial.definitions.files import Definitions
-from perennial.fakes import fake_ports
+from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import OnlineRow, Ports
 from perennial.records import Part, SnapshotManifest, ViewManifest, ViewPart
 from tests.support.records import AT, a_snapshot, a_view
@@ -48,12 +48,13 @@ VALUES = "(1, '2019-03-01', 20.0, 30.0), (1, '2019-03-02', 25.0, 30.0), (2, '201
 
 
 def a_feature_store(folder: Path) -> Ports:
-    """Return ports that hold the example; the online store has each zone's latest values."""
-    ports = fake_ports(DEFINITIONS)
+    """Return ports that hold the example; the online store has each zone's latest values and those before them."""
+    ports = fake_ports(DEFINITIONS, clock=FixedClock("2019-03-04T06:00:00Z"))
     _publish_snapshot(ports, _parquet(folder, ROWS, "zone BIGINT, fare DOUBLE, pickup TIMESTAMP"))
     _publish_view(ports, _parquet(folder, VALUES, "zone BIGINT, known_at TIMESTAMP, mean DOUBLE, most DOUBLE"))
+    before = OnlineRow((1,), datetime(2019, 3, 1, tzinfo=UTC), {"mean": 20.0, "most": 30.0})
     latest = [
-        OnlineRow((1,), datetime(2019, 3, 2, tzinfo=UTC), {"mean": 25.0, "most": 30.0}),
+        OnlineRow((1,), datetime(2019, 3, 2, tzinfo=UTC), {"mean": 25.0, "most": 30.0}, previous=before),
         OnlineRow((2,), datetime(2019, 3, 3, tzinfo=UTC), {"mean": 10.0, "most": 10.0}),
     ]
     ports.online.write("zone_stats", DEFINITIONS.view_version("zone_stats"), latest, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -289,6 +289,55 @@ def test_features_of_training_rows_and_of_requests_are_equal_bit_for_bit(
             and not (np.isnan(offline_value) and np.isnan(online_value))
         ]
         assert names == [], asked[number - len(known)]
+
+
+TICK = timedelta(microseconds=1)
+
+
+@given(
+    first=st.datetimes(datetime(2017, 1, 1), datetime(2018, 6, 1)),
+    apart=st.sampled_from([TICK, timedelta(days=1), timedelta(days=400), timedelta(days=401)]),
+    values=st.lists(st.sampled_from(WHOLES), min_size=2, max_size=2),
+)
+@settings(
+    max_examples=6, deadline=None, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_request_from_before_the_latest_value_gets_the_one_before_it_as_a_training_row_does(
+    store: OnlineStore, first: datetime, apart: timedelta, values: list[str]
+) -> None:
+    second = first + apart
+    times = [first, second]
+    known = [
+        as_json({**MEETING, "t": json.dumps(str(at)), "i": value, "x": x}, number)
+        for number, (at, value, x) in enumerate(zip(times, values, ["0.1", "-0.0"], strict=True))
+    ]
+    # Each value is known a microsecond after its row, and for 400 days.
+    moments = sorted(
+        {
+            at + TICK + more
+            for at in times
+            for more in (-TICK, TICK * 0, TICK, timedelta(days=400), timedelta(days=400) + TICK)
+        }
+        | {first + apart / 2}
+    )
+    asked = [as_json({**MEETING, "t": json.dumps(str(at))}, number) for number, at in enumerate(moments, start=2)]
+    version = uuid4().hex
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        part = ingest([as_json(FIRST, 10**6), *known], folder)
+        versions = {"stats": version, "by_number": version}
+        tables = {view.name: materialise(view, part, folder, store, version) for view in (STATS, BY_NUMBER)}
+        expected = offline([as_json(FIRST, 0), *asked, as_json(LAST, 10**6)], 2, tables, folder)
+
+    found = online(asked, store, versions)
+
+    place = feature_columns(MODEL).index("stats__total")
+    seen = [None if np.isnan(row[place]) else float(row[place]) for row in found]
+    assert float(values[0]) in seen
+    assert seen[0] is None
+    for number, row in enumerate(found, start=2):
+        assert np.array_equal(row, expected[number], equal_nan=True), moments[number - 2]
+        assert np.array_equal(np.signbit(row), np.signbit(expected[number])), moments[number - 2]
 
 
 def test_the_example_meets_what_is_known_so_that_the_test_can_fail(store: OnlineStore) -> None:

@@ -99,6 +99,17 @@ def test_rows_without_what_a_view_is_looked_up_by_are_told(notebook: Client) -> 
         notebook.frame(rows.astype({"at": str}), ["zone_stats.mean"], "at")
 
 
+def test_features_now_are_those_known_by_now_and_not_what_becomes_known_later(ports: Ports, notebook: Client) -> None:
+    for moment, means in (
+        ("2019-03-02T00:00:00Z", [25.0, -1.0]),
+        ("2019-03-01T23:59:59.999999Z", [20.0, -1.0]),
+        ("2019-02-28T00:00:00Z", [-1.0, -1.0]),
+        ("2029-01-01T00:00:00Z", [25.0, 10.0]),  # beyond their ttl: the frame says since when they are known
+    ):
+        ports.clock.set(moment)  # type: ignore[attr-defined]
+        assert notebook.features("zone_stats", [1, 2], ["mean"])["mean"].fillna(-1).tolist() == means
+
+
 def test_features_now_and_then_are_those_of_the_two_stores(notebook: Client) -> None:
     now = notebook.features("zone_stats", [(2,), {"zone": 1}, 5], ["most"])
     assert now["most"].fillna(-1).tolist() == [10.0, 30.0, -1.0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +180,8 @@ def test_a_sentinel_at_the_end_of_the_calendar_is_a_row_like_others(tmp_path: Pa
     file, path = write(view, source, Cell(found[-1]))
     assert rows(path) == [(1, datetime(9999, 12, 31), 1.0)]  # the other would be known in the year 10000
     assert file.max_feature_time == datetime(9999, 12, 31)
-    written, _ = changes(view, [path], [], folder=tmp_path)
-    assert [row.expires_at for row in written] == [None]
+    with online_changes(view, [path], [[path]], [()], tmp_path) as changes:
+        assert [row.expires_at for row in changes.rows()] == [None]
 
 
 def test_windows_that_reach_before_the_calendar_read_from_the_beginning() -> None:
@@ -191,35 +191,6 @@ def test_windows_that_reach_before_the_calendar_read_from_the_beginning() -> Non
 
 def test_the_number_of_buckets_is_a_matter_of_the_rows_alone() -> None:
     assert [bucket_count(rows, 5) for rows in (0, 5, 6, 20, 21, 10**9)] == [1, 1, 4, 4, 16, 256]
-
-
-def changes(view: FeatureView, new: list[Path], *bases: list[Path], folder: Path) -> tuple[list[Any], list[Any]]:
-    changed = list(dict.fromkeys([*new, *(path for base in bases for path in base)]))
-    stretches = [[[path] for path in base] for base in bases]
-    with online_changes(view, changed, [[path] for path in new], stretches, folder) as found:
-        return list(found.rows()), list(found.gone())
-
-
-def test_only_latest_rows_that_differ_are_written_and_vanished_entities_told(tmp_path: Path) -> None:
-    view = stored(BY_ZONE.sql, ttl="2 days")
-    named = "v(zone, known_at, mean_miles)"
-    old = snapshot(
-        tmp_path / "old.parquet",
-        f"FROM (VALUES (1, TIMESTAMP '2019-01-01', 1.0), (2, TIMESTAMP '2019-01-01', 'nan'::DOUBLE), "
-        f"(3, TIMESTAMP '2019-01-01', 3.0)) {named}",
-    )
-    new = snapshot(
-        tmp_path / "new.parquet",
-        f"FROM (VALUES (1, TIMESTAMP '2019-01-01', 1.0), (1, TIMESTAMP '2019-01-02', 5.0), "
-        f"(2, TIMESTAMP '2019-01-01', 'nan'::DOUBLE)) {named}",
-    )
-    written, gone = changes(view, [new], [old], folder=tmp_path)
-    assert [(row.entity, row.values) for row in written] == [((1,), {"mean_miles": 5.0})]
-    assert written[0].expires_at - written[0].feature_time == timedelta(days=3)
-    assert gone == [(3,)]
-    written, gone = changes(view, [new], [], folder=tmp_path)  # nothing is online yet
-    assert [(row.entity, row.values["mean_miles"]) for row in written] == [((1,), 5.0), ((2,), None)]
-    assert gone == []
 
 
 def test_a_request_view_is_tried_on_the_first_rows(tmp_path: Path) -> None:

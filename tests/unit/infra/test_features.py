@@ -64,6 +64,12 @@ def test_online_values_are_the_latest_with_their_age(ports: Ports) -> None:
     assert "2 days, 6:00:00" in drawn(table)
 
 
+def test_an_online_value_that_is_still_to_come_is_not_told_but_the_one_before_it(ports: Ports) -> None:
+    ports.clock.set("2019-03-01T12:00:00Z")  # type: ignore[attr-defined]
+    content, _ = get_values(ports, "zone_stats", ["1", "2"], ["mean"], None)
+    assert [(entry["age"], entry["values"]) for entry in content] == [("12:00:00", {"mean": 20.0}), (None, {})]
+
+
 def test_offline_values_are_those_that_were_known_then(ports: Ports) -> None:
     content, _ = get_values(ports, "zone_stats", ["1", "2"], ["mean"], NOON.replace(day=1))
     assert content[0] == {

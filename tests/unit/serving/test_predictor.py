@@ -102,6 +102,47 @@ def test_a_value_that_became_known_after_the_rows_event_time_is_not_used() -> No
     assert np.isnan(speed_seen(TRIP_AT + timedelta(microseconds=1)))
 
 
+def speed_seen_at(at: datetime, latest: datetime, previous: datetime, **changes: Any) -> float:
+    """Return the stored feature that a trip sees whose zone has two rows: 20.0, and 10.0 before it."""
+    before = OnlineRow((42,), previous, {"mean_speed": 10.0})
+    row = OnlineRow((42,), latest, {"mean_speed": 20.0}, previous=before)
+    trip = a_trip(pickup_datetime=at.isoformat())
+    made = a_predictor(**changes).predict([trip], lambda lookups: [{(42,): row} for _ in lookups], NOW)
+    return float(made.features[0, FEATURES.index("zone_stats__mean_speed")])
+
+
+def test_until_the_latest_value_is_known_the_one_before_it_counts() -> None:
+    tick, latest, previous = timedelta(microseconds=1), TRIP_AT, TRIP_AT - timedelta(days=1)
+    assert speed_seen_at(latest, latest, previous) == 20.0
+    assert speed_seen_at(latest - tick, latest, previous) == 10.0
+    assert speed_seen_at(previous, latest, previous) == 10.0
+    assert np.isnan(speed_seen_at(previous - tick, latest, previous))
+
+
+def test_the_value_before_the_latest_has_a_ttl_of_its_own_and_stands_in_for_no_value_that_is_too_old() -> None:
+    tick = timedelta(microseconds=1)
+    assert speed_seen_at(TRIP_AT, TRIP_AT + tick, TRIP_AT - TTL) == 10.0
+    assert np.isnan(speed_seen_at(TRIP_AT, TRIP_AT + tick, TRIP_AT - TTL - tick))
+    assert np.isnan(speed_seen_at(TRIP_AT, TRIP_AT - TTL - tick, TRIP_AT - TTL - 2 * tick))
+    minute = tuple(view.model_copy(update={"ttl_seconds": 60}) for view in a_manifest().stored)
+    assert np.isnan(speed_seen_at(TRIP_AT, TRIP_AT - timedelta(seconds=61), TRIP_AT - timedelta(days=2), stored=minute))
+
+
+def test_rows_of_one_request_see_each_what_was_known_at_their_own_time() -> None:
+    asked: list[Lookup] = []
+    before = OnlineRow((42,), TRIP_AT - timedelta(days=1), {"mean_speed": 10.0})
+    row = OnlineRow((42,), TRIP_AT, {"mean_speed": 20.0}, previous=before)
+
+    def read(lookups: Sequence[Lookup]) -> list[dict[tuple[Any, ...], OnlineRow]]:
+        asked.extend(lookups)
+        return [{(42,): row} for _ in lookups]
+
+    trips = [a_trip(pickup_datetime=(TRIP_AT + timedelta(hours=hours)).isoformat()) for hours in (1, -1, 0, -30)]
+    made = a_predictor().predict(trips, read, NOW)
+    assert np.array_equal(made.features[:, 3], [20, 10, 20, np.nan], equal_nan=True)
+    assert [lookup.since for lookup in asked] == [(TRIP_AT - timedelta(hours=30)).replace(tzinfo=None)]
+
+
 def test_without_an_event_time_among_the_inputs_a_row_happens_when_it_arrives() -> None:
     assert speed_seen(NOW, event_time=None) == 20.0
     assert np.isnan(speed_seen(NOW + timedelta(microseconds=1), event_time=None))

@@ -7,7 +7,7 @@ import random
 import tempfile
 import threading
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +126,9 @@ def manifests(ports: Ports) -> dict[str, ViewManifest]:
 
 
 def online(ports: Ports) -> dict[str, Any]:
-    """Return the rows that a reader finds, by key."""
+    """Return the rows that a reader finds, with those before them, by key."""
     kept: Any = vars(ports.online)["_rows"]
-    return {key: (row.feature_time, dict(row.values)) for key, (_, _, row) in kept.items() if row is not None}
+    return {key: row for key, (_, _, row) in kept.items() if row is not None}
 
 
 def rows(ports: Ports, name: str) -> list[tuple[Any, ...]]:
@@ -233,6 +233,45 @@ def test_rows_that_an_upload_does_not_touch_are_not_written_online_again() -> No
     refreshed(ports, "rides", "run-2")
     after = dict(vars(ports.online)["_rows"])
     assert [key for key in after if after[key] != before.get(key)] == [key for key in after if key.endswith("#0#a")]
+
+
+def one_zone(ports: Ports) -> list[tuple[datetime, dict[str, Any]]]:
+    """Return times and values of the only entity online, the latest first."""
+    [row] = online(ports).values()
+    return [(each.feature_time, dict(each.values)) for each in (row, row.previous) if each is not None]
+
+
+def test_the_row_before_the_latest_is_online_with_it_from_whatever_month_it_is() -> None:
+    ports = of(DAILY)
+    days = {(1, 5): 1.0, (1, 6): 2.0, (4, 20): 4.0}
+    for number, ((month_, day), miles) in enumerate(days.items()):
+        publish(ports, RIDES, f"{month_}-{day}", [(datetime(2019, month_, day), 0, "a", miles)], number)
+        refreshed(ports, "rides", f"run-{number}")
+    known = {day: datetime(2019, *day, tzinfo=UTC) + timedelta(days=1) for day in days}
+    # 20 April is 104 days after 6 January: more than its ttl of 40 days, its window of one and a month.
+    assert one_zone(ports) == [(known[4, 20], {"mean": 4.0, "n": 1})]
+    publish(ports, RIDES, "late", [(datetime(2019, 3, 1), 0, "a", 3.0)], 3)
+    refreshed(ports, "rides", "run-3")
+    assert one_zone(ports)[1:] == [(datetime(2019, 3, 2, tzinfo=UTC), {"mean": 3.0, "n": 1})]
+
+
+@pytest.mark.parametrize("again", [[], [(datetime(2019, 1, 6), 0, "a", 9.0)]])
+def test_a_correction_of_the_row_before_the_latest_alone_is_written_online(again: list[tuple[Any, ...]]) -> None:
+    """As when a person is forgotten of whom no latest value was made, but the one before it."""
+    ports = of(DAILY)
+    first, third = [(datetime(2019, 1, day), 0, "a", float(day)) for day in (5, 7)]
+    publish(ports, RIDES, "one", [first], 0)
+    publish(ports, RIDES, "two", [(datetime(2019, 1, 6), 0, "a", 6.0), (datetime(2019, 1, 6), 1, "b", 6.0)], 1)
+    publish(ports, RIDES, "three", [third], 2)
+    refreshed(ports, "rides", "run-1")
+    publish(ports, RIDES, "two", again or [(datetime(2018, 1, 1), 0, "a", 0.0)], 3)
+    refreshed(ports, "rides", "run-2")
+    before = (datetime(2019, 1, 7, tzinfo=UTC), 9.0) if again else (datetime(2019, 1, 6, tzinfo=UTC), 5.0)
+    assert [(at, values["mean"]) for at, values in one_zone(ports)] == [(datetime(2019, 1, 8, tzinfo=UTC), 7.0), before]
+    for number, source in enumerate(("one", "two"), start=4):
+        publish(ports, RIDES, source, [(datetime(2018, 1, number), 0, "a", 0.0)], number)
+    refreshed(ports, "rides", "run-3")
+    assert [at for at, _ in one_zone(ports)] == [datetime(2019, 1, 8, tzinfo=UTC)]
 
 
 def test_an_entity_that_a_correction_takes_away_is_gone_online() -> None:

@@ -102,8 +102,8 @@ class Client:
         columns : sequence of str or None
             The view's columns; all by default.
         at : datetime or None
-            None reads what is served now, from the online store. A moment (UTC unless it has a zone) reads what was
-            known then, from the offline table; values older than the view's ttl are missing.
+            None reads what is known now, from the online store, whatever its age. A moment (UTC unless it has a zone)
+            reads what was known then, from the offline table; values older than the view's ttl are missing.
 
         Raises
         ------

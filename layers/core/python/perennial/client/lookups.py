@@ -99,10 +99,14 @@ def entity_of(definitions: Definitions, view: FeatureView, key: object) -> Entit
 def rows_now(
     ports: Ports, view: FeatureView, entities: Sequence[Entity], columns: Sequence[str]
 ) -> list[OnlineRow | None]:
-    """Return what the online store holds of each entity, None where nothing; one round trip per 100 of them."""
-    version = ports.definitions.view_version(view.name)
-    (found,) = ports.online.read_many([Lookup(view.name, version, entities, columns)])
-    return [found.get(entity) for entity in entities]
+    """Return what the online store knows now of each entity, whatever its age, None where nothing.
+
+    As where predictions are made, the latest row counts from its feature time on, and until then the one before it.
+    One round trip per 100 entities.
+    """
+    version, now = ports.definitions.view_version(view.name), ports.clock.now()
+    (found,) = ports.online.read_many([Lookup(view.name, version, entities, columns, now)])
+    return [row.known_at(now) if (row := found.get(entity)) else None for entity in entities]
 
 
 def rows_at(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ class FakeOnlineStore:
         """Write each row that is later, by ``(revision, feature_time)``, than what is there; return how many."""
         written = 0
         for row in rows:
-            copy = OnlineRow(row.entity, aware_utc(row.feature_time), _plain(view, row))
+            copy = _copy(view, row)
             known = self._replace(keys.online(view, version, row.entity), (revision, copy.feature_time, copy))
             written += known is not _REFUSED
         return written
@@ -189,8 +190,13 @@ class FakeOnlineStore:
                 known = self._rows.get(keys.online(lookup.view, lookup.version, entity))
             row = None if known is None else known[2]
             if row is not None:
-                values = {column: row.values[column] for column in lookup.columns if column in row.values}
-                found[entity] = OnlineRow(entity, row.feature_time, values)
+                previous = row.previous
+                if lookup.since is not None and row.feature_time <= aware_utc(lookup.since):
+                    previous = None
+                found[entity] = replace(
+                    _chosen(entity, row, lookup.columns),
+                    previous=None if previous is None else _chosen(entity, previous, lookup.columns),
+                )
         return found
 
     def _replace(self, key: str, new: tuple[int, datetime, OnlineRow | None]) -> OnlineRow | object | None:
@@ -205,6 +211,15 @@ class FakeOnlineStore:
 
 _REFUSED = object()
 _AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+
+
+def _copy(view: str, row: OnlineRow) -> OnlineRow:
+    previous = None if row.previous is None else _copy(view, row.previous)
+    return OnlineRow(row.entity, aware_utc(row.feature_time), _plain(view, row), previous=previous)
+
+
+def _chosen(entity: tuple[Any, ...], row: OnlineRow, columns: Sequence[str]) -> OnlineRow:
+    return OnlineRow(entity, row.feature_time, {name: row.values[name] for name in columns if name in row.values})
 
 
 def _plain(view: str, row: OnlineRow) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from perennial.utc import naive_utc
+
 
 class ObjectStore(Protocol):
     """One bucket. Keys are plain strings; every method raises TransientError when the service is unwell."""
@@ -56,7 +58,7 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True)
 class OnlineRow:
-    """One entity's values of a stored view."""
+    """One entity's latest values of a stored view, and those before them."""
 
     entity: tuple[Any, ...]
     feature_time: datetime
@@ -64,6 +66,13 @@ class OnlineRow:
     values: Mapping[str, float | int | str | bool | None]
     expires_at: datetime | None = None
     """When the store may forget the row, at its leisure; without a zone it is taken as UTC. Not read back."""
+    previous: OnlineRow | None = None
+    """The entity's row of the next earlier feature time, which counts until this one is known. It has none itself."""
+
+    def known_at(self, moment: datetime) -> OnlineRow | None:
+        """Return the later of the two rows that was known at a moment (UTC, with or without zone), if one was."""
+        rows = (self, self.previous)
+        return next((row for row in rows if row and naive_utc(row.feature_time) <= naive_utc(moment)), None)
 
 
 @dataclass(frozen=True)
@@ -75,13 +84,16 @@ class Lookup:
     entities: Sequence[tuple[Any, ...]]
     """Each may stand here more than once."""
     columns: Sequence[str]
+    since: datetime | None = None
+    """No earlier moment is asked about: what was known by then needs no previous row, which is left out. It saves the
+    reading of its values; None leaves none out."""
 
 
 class OnlineStore(Protocol):
-    """The latest values of stored views, by entity.
+    """The latest values of stored views, by entity, with those before them.
 
     A row's rank is ``(revision, feature_time)``, and a withdrawal ranks above all rows of its revision. Whatever the
-    order in which writers come, what ranks highest stands in the end.
+    order in which writers come, what ranks highest stands in the end; its previous row comes and goes with it.
     """
 
     def write(self, view: str, version: str, rows: Iterable[OnlineRow], revision: int) -> int:

@@ -63,10 +63,10 @@ class Predictor:
     def predict(self, rows: Sequence[Row], read_online: ReadOnline, now: datetime) -> Predictions:
         """Check rows, compute and look up their features, and predict.
 
-        A stored value counts for a row under the rule of the training set's join: it was known at the row's time
-        and is not older than the view's ``ttl``. The row's time is its event time column if the request says it,
-        else ``now``. The online store keeps an entity's latest value only: for a row older than that
-        value, the value is missing (offline, an earlier one may have been joined).
+        A stored value counts for a row under the rule of the training set's join: of those that were known at the
+        row's time the latest, unless it is older than the view's ``ttl``. The row's time is its event time column
+        if the request says it, else ``now``. The online store keeps an entity's two latest values: for a row that
+        is older than both, the value is missing (offline, an earlier one may have been joined).
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Predictor:
         views = self.artifact.manifest.stored
         entities = [list(zip(*(columns[name] for name in view.entity), strict=True)) for view in views]
         lookups = [
-            Lookup(view.name, view.version, list(dict.fromkeys(each)), view.columns)
+            Lookup(view.name, view.version, list(dict.fromkeys(each)), view.columns, min(times, default=None))
             for view, each in zip(views, entities, strict=True)
         ]
         for view, each, found in zip(views, entities, read_online(lookups), strict=True):
@@ -124,15 +124,16 @@ class Predictor:
     ) -> None:
         ttl = None if view.ttl_seconds is None else timedelta(seconds=view.ttl_seconds)
         known = {
-            entity: (naive_utc(row.feature_time), [_number(row.values.get(column)) for column in view.columns])
+            entity: [_known(each, view.columns) for each in (row, row.previous) if each is not None]
             for entity, row in found.items()
         }
         places = [self._place[feature_column(view.name, column)] for column in view.columns]
         for number, (entity, time) in enumerate(zip(entities, times, strict=True)):
-            if entity in known:
-                feature_time, values = known[entity]
-                if feature_time <= time and (ttl is None or time - feature_time <= ttl):
-                    matrix[number, places] = values
+            for feature_time, values in known.get(entity, ()):
+                if feature_time <= time:
+                    if ttl is None or time - feature_time <= ttl:
+                        matrix[number, places] = values
+                    break  # an older value never takes the place of one that is too old
 
 
 def _views(manifest: Manifest) -> list[Any]:
@@ -144,6 +145,10 @@ def _event_times(columns: Columns, manifest: Manifest, now: datetime, count: int
         said = columns[manifest.event_time]
         return [time if isinstance(time, datetime) else naive_utc(now) for time in said]
     return [naive_utc(now)] * count
+
+
+def _known(row: OnlineRow, columns: Sequence[str]) -> tuple[datetime, list[float]]:
+    return naive_utc(row.feature_time), [_number(row.values.get(column)) for column in columns]
 
 
 def _number(value: float | str | bool | None) -> float:

@@ -1,4 +1,4 @@
-"""What must be written to the online store so that it holds each entity's latest row of a stored view."""
+"""What must be written to the online store so that it holds each entity's two latest rows of a stored view."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from perennial.sql import identifier, literal
 _WIDE = ("DECIMAL", "HUGEINT", "UHUGEINT")
 GRACE = timedelta(days=1)
 """How long a row stays online beyond its ttl: readers judge its age, by their own clocks and the rows' times."""
+LONGEST_MONTH = timedelta(days=31)
 
 
 @dataclass(frozen=True)
 class OnlineChanges:
-    """How the latest rows of a table differ from those of the tables before it."""
+    """How the latest rows of a table, with those before them, differ from those of the tables before it."""
 
     view: FeatureView
     connection: duckdb.DuckDBPyConnection
     bases: int
 
     def rows(self) -> Iterator[OnlineRow]:
-        """Return the latest rows that are new or differ from one of the earlier tables', by entity.
+        """Return the entities' latest rows, by entity, where they or those before them differ from an earlier table's.
 
         Feature times without a zone are taken as UTC; values that are not finite become None, as in training. The
         engine makes doubles of decimals and of integers beyond 64 bits, as where training rows are made: Python
@@ -40,32 +41,42 @@ class OnlineChanges:
         kinds = self.connection.execute("DESCRIBE latest").fetchall()
         wide = [name for name, kind, *_ in kinds if kind.startswith(_WIDE) and name not in self.view.entity]
         doubles = ", ".join(f"CAST({identifier(name)} AS DOUBLE) AS {identifier(name)}" for name in wide)
-        selected = f"SELECT * REPLACE ({doubles})" if wide else "SELECT *"
-        unlike = " UNION ".join(f"(FROM latest EXCEPT FROM base{number})" for number in range(self.bases))
-        for values in self._found(f"{selected} FROM ({unlike}) ORDER BY {_entity(self.view)}"):
-            at = values[str(self.view.feature_time)].replace(tzinfo=UTC)
-            keys = {*self.view.entity, self.view.feature_time}
+        selected = f"* REPLACE ({doubles})" if wide else "*"
+        entity, time = _entity(self.view), _time(self.view)
+        pairs = [pair for base in range(self.bases) for pair in (("latest", f"base{base}"), (f"base{base}", "latest"))]
+        unlike = " UNION ".join(f"SELECT {entity} FROM (FROM {one} EXCEPT FROM {other})" for one, other in pairs)
+        place = f"row_number() OVER (PARTITION BY {entity} ORDER BY {time} DESC)"
+        query = (
+            f"SELECT {place}, {selected} FROM latest SEMI JOIN ({unlike}) USING ({entity}) ORDER BY {entity}, {time}"
+        )
+        previous = None
+        for number, row in self._online_rows(query):
+            if number == 2:
+                previous = row  # the latest of the entity comes next
+                continue
             yield OnlineRow(
-                tuple(values[name] for name in self.view.entity),
-                at,
-                {name: _plain(value) for name, value in values.items() if name not in keys},
-                _expiry(at, self.view.ttl),
+                row.entity, row.feature_time, row.values, _expiry(row.feature_time, self.view.ttl), previous
             )
+            previous = None
 
     def gone(self) -> Iterator[tuple[Any, ...]]:
-        """Return the entities that have no row any more, but had one in an earlier table."""
+        """Return the entities that have no row any more: they are touched, so an earlier table had one."""
         entity = _entity(self.view)
-        had = " UNION ".join(f"SELECT {entity} FROM base{number}" for number in range(self.bases))
-        query = f"SELECT {entity} FROM ({had}) ANTI JOIN latest USING ({entity}) ORDER BY {entity}"
-        for values in self._found(query):
-            yield tuple(values.values())
-
-    def _found(self, query: str) -> Iterator[dict[str, Any]]:
+        query = f"SELECT {entity} FROM touched ANTI JOIN latest USING ({entity}) ORDER BY {entity}"
         cursor = self.connection.execute(query)
-        names = [column[0] for column in cursor.description]
+        while chunk := cursor.fetchmany(10_000):
+            yield from chunk
+
+    def _online_rows(self, query: str) -> Iterator[tuple[int, OnlineRow]]:
+        """Yield what a query gives, each row behind its place among those of the entity."""
+        cursor = self.connection.execute(query)
+        place = {column[0]: number for number, column in enumerate(cursor.description) if number}
+        entity = [place.pop(name) for name in self.view.entity]
+        time = place.pop(str(self.view.feature_time))
         while chunk := cursor.fetchmany(10_000):
             for row in chunk:
-                yield dict(zip(names, row, strict=True))
+                values = {name: _plain(row[number]) for name, number in place.items()}
+                yield row[0], OnlineRow(tuple(row[number] for number in entity), row[time].replace(tzinfo=UTC), values)
 
 
 @contextmanager
@@ -78,7 +89,7 @@ def online_changes(
     *,
     resources: Resources = DEFAULTS,
 ) -> Iterator[OnlineChanges]:
-    """Compare the latest rows of a table with those of earlier ones.
+    """Compare the latest rows of a table, and those before them, with those of earlier tables.
 
     Parameters
     ----------
@@ -88,9 +99,10 @@ def online_changes(
         The parts that are not in all of these tables, at least one: only their entities can have changed.
     table : iterable of sequence of Path
         The parts of the table, stretch by stretch, the latest feature times first. A stretch is asked for only if
-        an entity has had no row in those before it.
+        those before it do not tell an entity's rows.
     bases : sequence of iterables like ``table``
-        The earlier tables of which rows may be online; one without any stretch stands for an empty online store.
+        The earlier tables of which rows may be online; one without any stretch stands for an empty online store. They
+        are read as far back as the table is: rows from before that are nobody's, or come with a difference after it.
     folder : Path
         Holds all of these files, and what DuckDB spills.
     resources : Resources
@@ -99,24 +111,69 @@ def online_changes(
     with connect(folder, resources) as connection:
         entity = _entity(view)
         connection.execute(f"CREATE TABLE touched AS SELECT DISTINCT {entity} FROM {_parquet(changed)}")
+        depth = None
         for name, stretches in [("latest", table), *((f"base{number}", base) for number, base in enumerate(bases))]:
             connection.execute(f"CREATE TABLE {name} AS FROM {_parquet(changed[:1])} LIMIT 0")
-            _find_latest(connection, view, name, stretches)
+            reached = _find_latest(connection, view, name, stretches, depth)
+            depth = reached if name == "latest" else depth
         yield OnlineChanges(view, connection, len(bases))
 
 
+def previous_reach(view: FeatureView) -> int | None:
+    """Return how far before an entity's latest row the previous one is sought, in microseconds; None without a bound.
+
+    The latest row of feature time T is made from rows of its month, or of the ``window`` before it: one that happened
+    at ``T - window - 31 days`` or later. It was uploaded after that, so the moments between which and T a previous
+    row is asked for are later, too; and of what was known at these, nothing from before their ``ttl`` counts. Without
+    a ttl any value may count, and without a window all is one stretch: these have no bound.
+    """
+    if view.ttl is None or view.window is None:
+        return None
+    return sum(each // timedelta(microseconds=1) for each in (view.ttl, view.window, LONGEST_MONTH))
+
+
 def _find_latest(
-    connection: duckdb.DuckDBPyConnection, view: FeatureView, name: str, stretches: Iterable[Sequence[Path]]
-) -> None:
-    entity, time = _entity(view), identifier(str(view.feature_time))
+    connection: duckdb.DuckDBPyConnection,
+    view: FeatureView,
+    name: str,
+    stretches: Iterable[Sequence[Path]],
+    depth: int | None,
+) -> int | None:
+    """Put the touched entities' latest rows and those before them into a table.
+
+    It reads until all of them are found, or down to a depth: a moment in microseconds since 1970. It returns the
+    depth that it has reached; None if there was no more to read.
+    """
+    entity, time, reach = _entity(view), _time(view), previous_reach(view)
+    by_entity = f"PARTITION BY {entity} ORDER BY {time} DESC"
+    reached = None
+    connection.execute("CREATE OR REPLACE TEMP TABLE sought AS FROM touched")
     for files in stretches:
+        parts = _parquet(files)
+        (low,) = one(connection, f"SELECT epoch_us(min({time})) FROM {parts}")
+        if not isinstance(low, int):
+            continue  # no rows
         connection.execute(
-            f"INSERT INTO {name} FROM {_parquet(files)} "
-            f"SEMI JOIN (FROM touched ANTI JOIN {name} USING ({entity})) USING ({entity}) "
-            f"QUALIFY row_number() OVER (PARTITION BY {entity} ORDER BY {time} DESC) = 1"
+            f"INSERT INTO {name} FROM {parts} SEMI JOIN sought USING ({entity}) "
+            f"QUALIFY row_number() OVER ({by_entity}) <= 2"
         )
-        if one(connection, f"SELECT (SELECT count(*) FROM {name}) = (SELECT count(*) FROM touched)") == (True,):
-            return
+        # All that follows is earlier than this stretch: where the bound lies in it, there is no more to be found.
+        found = "count(*) > 1" if reach is None else f"count(*) > 1 OR epoch_us(max({time})) - {reach} >= {low}"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE sought AS FROM sought ANTI JOIN "
+            f"(SELECT {entity} FROM {name} GROUP BY {entity} HAVING {found}) USING ({entity})"
+        )
+        if one(connection, "SELECT count(*) FROM sought") == (0,):
+            reached = low
+            break
+        if depth is not None and low <= depth:
+            break
+    age = f"epoch_us(max({time}) OVER (PARTITION BY {entity})) - epoch_us({time})"
+    near = "true" if reach is None else f"{age} <= {reach}"
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {name} AS FROM {name} QUALIFY row_number() OVER ({by_entity}) <= 2 AND {near}"
+    )
+    return reached
 
 
 def _parquet(files: Sequence[Path]) -> str:
@@ -125,6 +182,10 @@ def _parquet(files: Sequence[Path]) -> str:
 
 def _entity(view: FeatureView) -> str:
     return ", ".join(map(identifier, view.entity))
+
+
+def _time(view: FeatureView) -> str:
+    return identifier(str(view.feature_time))
 
 
 def _expiry(at: datetime, ttl: timedelta | None) -> datetime | None:

@@ -40,7 +40,7 @@ def find_view_manifest(ports: Ports, key: str) -> ViewManifest | None:
 def bring_online(
     ports: Ports, view: FeatureView, published: ViewVersion, manifest: ViewManifest, folder: Path, resources: Resources
 ) -> None:
-    """Write the latest rows that differ from those of earlier tables, withdraw the entities that are gone.
+    """Write what differs of the latest rows and those before them from earlier tables, withdraw entities that are gone.
 
     What is compared with are all tables of which rows may be online: a run that was killed, or overtaken, may have
     left some. When all is written the published record says so; until then every refresh comes by here again.
