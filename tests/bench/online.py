@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -29,6 +29,8 @@ from tests.support.tables import CATALOG, ONLINE, create_tables
 
 REPEATS = 30
 VIEW, VERSION = "bench", "f" * 64
+AT = datetime(2019, 3, 1, tzinfo=UTC)
+"""When the latest values were known, and when they are asked for."""
 
 
 def value_of(entity: int, feature: int) -> float:
@@ -37,10 +39,14 @@ def value_of(entity: int, feature: int) -> float:
 
 
 def fill(client: Any, store: DynamoOnlineStore, entities: int, features: int) -> None:
-    """Write the same values for both contenders."""
-    at = datetime(2019, 3, 1, tzinfo=UTC)
+    """Write the same values for both contenders; ours has others before them, as it always has."""
     values = ({f"f{number}": value_of(entity, number) for number in range(features)} for entity in range(entities))
-    store.write(VIEW, VERSION, (OnlineRow((entity,), at, row) for entity, row in enumerate(values)), 1)
+    before = (
+        OnlineRow((entity,), AT - timedelta(days=1), {f"f{n}": n / 7 for n in range(features)})
+        for entity in range(entities)
+    )
+    rows = (OnlineRow(row.entity, AT, each, previous=row) for each, row in zip(values, before, strict=True))
+    store.write(VIEW, VERSION, rows, 1)
     serialize = TypeSerializer().serialize
     for entity in range(entities):
         numbers = {f"f{number}": serialize(Decimal(repr(value_of(entity, number)))) for number in range(features)}
@@ -50,7 +56,7 @@ def fill(client: Any, store: DynamoOnlineStore, entities: int, features: int) ->
 def ours(store: DynamoOnlineStore, entities: int, features: int) -> Callable[[], list[float]]:
     """Return a call that reads all by the online store."""
     columns = [f"f{number}" for number in range(features)]
-    lookups = [Lookup(VIEW, VERSION, [(entity,) for entity in range(entities)], columns)]
+    lookups = [Lookup(VIEW, VERSION, [(entity,) for entity in range(entities)], columns, since=AT)]
 
     def read() -> list[float]:
         (found,) = store.read_many(lookups)

@@ -43,7 +43,8 @@ class DynamoOnlineStore:
     A value is kept as JSON text in an attribute of its own (``v.<column>``), not as a DynamoDB number: those have
     38 decimal digits between 1E-130 and 9.99E+125 and neither NaN nor infinity, whereas the shortest decimal
     text of a float64 gives every bit back. An attribute per column is what lets a read ask for some of them. The row
-    before it lies in the same item (``previous_time``, ``p.<column>``), so both are read, and replaced, at once.
+    before it lies in the same item (``previous_time``), so both are read, and replaced, at once. It seldom counts: all
+    its values are one text (``previous``), which costs a read next to nothing until it is needed.
 
     An item that is taken away is not deleted, as it would take its revision with it, and a writer of an older revision
     who comes late would bring its row back. An item without values, ranking above all rows of its revision, stands
@@ -128,11 +129,10 @@ class DynamoOnlineStore:
         return answer.get("Attributes", {})
 
     def _get(self, batch: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        attributes = [f"{row}.{column}" for row in "vp" for column in columns]
-        names = {f"#{number:x}": attribute for number, attribute in enumerate(attributes)}
-        projection = ", ".join(["pk", "feature_time", "previous_time", *names])
+        names = {f"#{number:x}": f"v.{column}" for number, column in enumerate(columns)}
+        projection = ", ".join(["pk", "feature_time", "previous_time", "previous", *names])
         asked: dict[str, Any] = {"Keys": [{"pk": {"S": key}} for key in batch]}
-        if len(projection) <= _LONGEST_EXPRESSION:  # beyond some 350 columns, whole items are read
+        if len(projection) <= _LONGEST_EXPRESSION:  # beyond some 700 columns, whole items are read
             asked["ProjectionExpression"] = projection
             asked |= {"ExpressionAttributeNames": names} if names else {}
         unprocessed: Mapping[str, Any] = {self._table: asked}
@@ -174,21 +174,21 @@ def _item(view: str, version: str, row: OnlineRow, revision: int) -> dict[str, A
     item = _place(view, version, row.entity, revision, keys.moment(row.feature_time))
     if row.expires_at is not None:
         item["expires_at"] = {"N": str(math.ceil(aware_utc(row.expires_at).timestamp()))}
-    item |= _attributes(view, row, "v")
+    item |= {f"v.{column}": {"S": json.dumps(value)} for column, value in _plain(view, row).items()}
     if row.previous is not None:
         item["previous_time"] = {"S": keys.moment(row.previous.feature_time)}
-        item |= _attributes(view, row.previous, "p")
+        item["previous"] = {"S": json.dumps(_plain(view, row.previous))}
     return item
 
 
-def _attributes(view: str, row: OnlineRow, prefix: str) -> dict[str, Any]:
+def _plain(view: str, row: OnlineRow) -> dict[str, Any]:
     for column, value in row.values.items():
         if not isinstance(value, float | int | str | None):
             raise DataError(
                 f"view {view}: column {column} of entity {row.entity} holds a {type(value).__name__}; "
                 "cast it to a number, text or boolean in the SELECT"
             )
-    return {f"{prefix}.{column}": {"S": json.dumps(value)} for column, value in row.values.items()}
+    return dict(row.values)
 
 
 def _is_withdrawn(item: Mapping[str, Any]) -> bool:
@@ -199,7 +199,7 @@ def _rows(
     lookup: Lookup, places: Sequence[str], found: Mapping[str, Mapping[str, Any]]
 ) -> dict[tuple[Any, ...], OnlineRow]:
     since = None if lookup.since is None else keys.moment(lookup.since)
-    latest, before = ([(column, f"{row}.{column}") for column in lookup.columns] for row in "vp")
+    attributes = [(column, f"v.{column}") for column in lookup.columns]
     rows: dict[tuple[Any, ...], OnlineRow] = {}
     for entity, place in zip(lookup.entities, places, strict=True):
         item = found.get(place)
@@ -207,19 +207,18 @@ def _rows(
             continue
         previous = None
         if "previous_time" in item and (since is None or item["feature_time"]["S"] > since):
-            previous = OnlineRow(entity, _moment(item, "previous_time"), _values(item, before))
-        rows[entity] = OnlineRow(entity, _moment(item, "feature_time"), _values(item, latest), previous=previous)
+            before = json.loads(item["previous"]["S"])
+            chosen = {column: before[column] for column in lookup.columns if column in before}
+            previous = OnlineRow(entity, _moment(item, "previous_time"), chosen)
+        texts = {column: item[attribute]["S"] for column, attribute in attributes if attribute in item}
+        # One list of texts is read several times as fast as each text for itself.
+        values = dict(zip(texts, json.loads(f"[{','.join(texts.values())}]"), strict=True))
+        rows[entity] = OnlineRow(entity, _moment(item, "feature_time"), values, previous=previous)
     return rows
 
 
 def _moment(item: Mapping[str, Any], attribute: str) -> datetime:
     return datetime.fromisoformat(item[attribute]["S"])
-
-
-def _values(item: Mapping[str, Any], attributes: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    texts = {column: item[attribute]["S"] for column, attribute in attributes if attribute in item}
-    # One list of texts is read several times as fast as each text for itself.
-    return dict(zip(texts, json.loads(f"[{','.join(texts.values())}]"), strict=True))
 
 
 def _batches(entries: Iterator[Any], size: int) -> Iterator[list[Any]]:
