@@ -259,7 +259,7 @@ def test_the_card_says_what_a_version_is_for_and_where_it_comes_from(clock: Fixe
 def test_a_card_whose_use_nobody_wrote_down_asks_for_it(ports: Ports) -> None:
     ask(ports)
     page = ports.artifacts.get(keys.artifact("fare", 1, "card.html")).decode()
-    assert "Nobody has said so far: write `intended_use`" in page
+    assert "Nobody has said so far: write intended_use in" in page
 
 
 def test_the_card_of_the_same_run_is_the_same_whenever_it_is_made() -> None:

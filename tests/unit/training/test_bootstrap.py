@@ -173,3 +173,14 @@ def test_a_part_that_most_resamples_lack_has_no_interval() -> None:
     rare[500:503] = True  # in one block of fifty: a third of the resamples lack it
     draws: Resamples = resamples(times(1000), 0).of(rare)
     assert interval(resampled("mae", np.zeros(3), np.ones(3), "regression", draws)) is None
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_equal_scores_count_on_resamples_as_they_do_on_rows(metric: str) -> None:
+    target, prediction = examples("binary", 600)
+    coarse = np.round(prediction, 1)
+    draws = resamples(times(600), 0, number=3)
+    found = resampled(metric, target, coarse, "binary", draws)
+    for each, counts in enumerate(draws.draws):
+        again = np.repeat(np.arange(600), counts[draws.block].astype(int))
+        assert found[each] == pytest.approx(metrics(target[again], coarse[again], "binary")[metric], rel=1e-9)

@@ -29,7 +29,7 @@ from perennial.training.report import Backtest, CandidateReport
 from perennial.training.slices import SliceFigures
 from perennial.utc import naive_utc
 
-UNSAID = "Nobody has said so far: write `{key}` in the definition of the model."
+UNSAID = "Nobody has said so far: write {key} in the definition of the model."
 
 
 class Data(Record):
@@ -208,7 +208,7 @@ def _use(card: ModelCard) -> list[Block]:
     ]
     if card.classes:
         rows.insert(1, ["Classes", listing(list(card.classes), 20)])
-    return [Table("", ["", ""], rows)]
+    return [Table("As the definition of the model says it", ["What", "Which"], rows)]
 
 
 def _data(card: ModelCard) -> Table:
