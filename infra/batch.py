@@ -35,8 +35,8 @@ _RETRIES = [
 ]
 
 
-_TRAIN = "train"
-"""The step that needs no more disk than every job has."""
+_SMALL = ("train", "take_submission")
+"""The steps that need no more disk than every job has."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Batch(Construct):
                 image=image,
                 cpu=stage.job_vcpus,
                 memory=Size.gibibytes(stage.job_gibibytes),
-                ephemeral_storage_size=None if step == _TRAIN else Size.gibibytes(stage.job_disk_gibibytes),
+                ephemeral_storage_size=None if step in _SMALL else Size.gibibytes(stage.job_disk_gibibytes),
                 command=["Ref::step", "Ref::input"],
                 environment=settings.to_env(),
                 job_role=role,

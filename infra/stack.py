@@ -65,6 +65,8 @@ ACCESS: dict[str, Access] = {
         online="write",
     ),
     "train": Access(reads=("training-sets/*",), writes=("candidates/*",), catalog="write"),
+    # What others made is opened here first, by a role that reaches nothing else.
+    "take_submission": Access(reads=("training-sets/*", "submissions/*"), writes=("candidates/*",), catalog="write"),
     "evaluate": Access(
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
     ),
@@ -81,8 +83,8 @@ ACCESS: dict[str, Access] = {
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""
-JOBS = ("ingest", "features", "forget", "training_set", "train")
-"""The steps that are Batch jobs: always (forget, train), or when there is much data."""
+JOBS = ("ingest", "features", "forget", "training_set", "train", "take_submission")
+"""The steps that are Batch jobs: always (forget, train, take_submission), or when there is much data."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ INVOKES: dict[str, Invokes] = {
     "ingest": Invokes(("ingest", "features", "fail"), ("ingest", "features"), announces=True),
     "backfill": Invokes(("backfill", "ingest", "gather", "features", "fail"), ("ingest", "features"), announces=True),
     "forget": Invokes(("features", "fail"), ("forget", "features"), announces=True),
-    "train": Invokes(("admit", "training_set", "evaluate", "register", "fail"), ("training_set", "train")),
+    "train": Invokes(
+        ("admit", "training_set", "evaluate", "register", "fail"), ("training_set", "train", "take_submission")
+    ),
     "deploy": Invokes(("smoke", "promote", "fail")),
 }
 """What each machine calls, by its verb."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perennial.aws.catalog_datasets import Datasets
+from perennial.aws.catalog_experiments import Experiments
 from perennial.aws.catalog_models import Models
 from perennial.aws.catalog_runs import Runs
 from perennial.aws.table import Table
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 
-class DynamoCatalog(Runs, Datasets, Models):
+class DynamoCatalog(Runs, Datasets, Models, Experiments):
     """The system's memory.
 
     Parameters

@@ -12,6 +12,7 @@ from perennial.records import (
     AuditEntry,
     Champion,
     Erasure,
+    ExperimentLog,
     ModelVersion,
     Run,
     Snapshot,
@@ -186,6 +187,15 @@ class Catalog(Protocol):
 
     def audit(self, model: str) -> list[AuditEntry]:
         """Return the movements of a model's pointer, newest first."""
+
+    def record_experiment(self, log: ExperimentLog) -> None:
+        """Remember what an experiment has logged so far (the latest write stands)."""
+
+    def experiment(self, model: str, run_id: str) -> ExperimentLog:
+        """Return what an experiment has logged, or raise NotFoundError."""
+
+    def experiments(self, model: str) -> list[ExperimentLog]:
+        """Return what each experiment on a model has logged, in the order of their ids."""
 
     def record_assessment(self, assessment: Assessment) -> None:
         """Remember what the monitor found."""

@@ -1,6 +1,7 @@
 """What the catalog and the manifests remember: runs, snapshots, views, models."""
 
 from perennial.records.base import Moment, Record
+from perennial.records.experiments import ExperimentLog, LoggedFile, Submitted
 from perennial.records.models import Assessment, AuditEntry, Champion, ModelVersion, Rating, TrainingSet, Verdict
 from perennial.records.runs import Run, StepRecord, Trigger
 from perennial.records.snapshots import Erasure, Part, Snapshot, SnapshotManifest
@@ -11,6 +12,8 @@ __all__ = [
     "AuditEntry",
     "Champion",
     "Erasure",
+    "ExperimentLog",
+    "LoggedFile",
     "ModelVersion",
     "Moment",
     "Part",
@@ -20,6 +23,7 @@ __all__ = [
     "Snapshot",
     "SnapshotManifest",
     "StepRecord",
+    "Submitted",
     "TrainingSet",
     "Trigger",
     "Verdict",

@@ -14,6 +14,7 @@ from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import TrainingSet, Verdict
 from perennial.serving.artifact import load_artifact
+from perennial.steps.admit import candidates_of
 from perennial.steps.recording import recorded
 from perennial.steps.verified import (
     download_verified,
@@ -68,10 +69,10 @@ def _judge(
     rows = read_rows(holdout, training_set.features)
     figures: dict[str, dict[str, float]] = {}
     parity: dict[str, float] = {}
-    for candidate in model.candidates:
-        found, artifact = read_candidate(ports, model.name, run_id, candidate.name, training_set)
-        figures[candidate.name] = metrics(rows.target, score(artifact, rows.features))
-        parity[candidate.name] = found.parity_error
+    for candidate in candidates_of(ports, run_id):
+        found, artifact = read_candidate(ports, model.name, run_id, candidate, training_set)
+        figures[candidate] = metrics(rows.target, score(artifact, rows.features))
+        parity[candidate] = found.parity_error
     champion = _champion(ports, model, holdout)
     name = best(figures, model.metric)
     ratings = judge(model.gate, model.metric, figures[name], parity[name], champion)
