@@ -16,7 +16,7 @@ from infra.waiting import START_SECONDS, OnStep, follow_run, known_run, wait_unt
 from perennial import keys
 from perennial.errors import ConflictError, NotFoundError
 from perennial.ports import Catalog
-from perennial.records import Champion, Run, Trigger
+from perennial.records import Champion, Run
 
 ROWS_PER_CALL = 500
 
@@ -33,14 +33,7 @@ def start_machine(
     deployment: Deployment, verb: str, about: Mapping[str, Any], reason: str, run_id: str | None = None
 ) -> dict[str, str]:
     """Start a state machine for a person; returns the id of the run that it will record."""
-    run_id = run_id or str(uuid.uuid4())
-    trigger = Trigger(kind="person", source=deployment.person, reason=reason)
-    deployment.client("stepfunctions").start_execution(
-        stateMachineArn=deployment.outputs[f"{verb.capitalize()}MachineArn"],
-        name=run_id,
-        input=json.dumps({**about, "trigger": trigger.model_dump(mode="json")}),
-    )
-    return {"run_id": run_id}
+    return {"run_id": deployment.start(verb, about, reason, run_id)}
 
 
 def start_forgetting(
