@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from infra.experiments import show_experiment
 from infra.display import Markup, describe_run, mark, table
 from perennial import keys
 from perennial.errors import NotFoundError
@@ -34,7 +35,7 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
     NotFoundError
         No run, or more than one, has that id or begins with it.
     """
-    run = _run(ports.catalog, run_id)
+    run = find_run(ports.catalog, run_id)
     steps = ports.catalog.steps(run.run_id)
     quarantine = _quarantine(ports, run, steps, rejected)
     content = {**run.model_dump(mode="json"), "steps": [s.model_dump(mode="json") for s in steps]}
@@ -44,6 +45,9 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
         Markup(f"{run.kind} {escape(run.subject)} {mark(run.status)} {head} {escape(run.trigger.reason)}"),
         table("", ["step", "", "started", "seconds", "error"], lines),
     ]
+    if run.kind == "experiment":
+        logged, more = show_experiment(ports, run)
+        return {**content, **logged}, [shown[0], *more]
     if quarantine is None:
         return content, shown
     reasons = table("rejected rows", ["broken", "rows"], quarantine["rejected_by"].items())
@@ -56,7 +60,7 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
     return {**content, "quarantine": quarantine}, shown
 
 
-def _run(catalog: Catalog, run_id: str) -> Run:
+def find_run(catalog: Catalog, run_id: str) -> Run:
     """Return the run of an id or of its first characters."""
     try:
         return catalog.run(run_id)
