@@ -61,7 +61,9 @@ def show_experiment(ports: Ports, run: Run) -> tuple[dict[str, Any], list[Table 
     program = " ".join(str(code[name]) for name in ("program", "commit") if code.get(name))
     shown: list[Table | Markup] = [
         Markup(f"code     {escape(program)}{', changed since' if code.get('dirty') else ''}"),
-        table("", ["metric", "latest", "values"], [(name, value, log.points[name]) for name, value in log.metrics.items()]),
+        table(
+            "", ["metric", "latest", "values"], [(name, value, log.points[name]) for name, value in log.metrics.items()]
+        ),
         table("", ["parameter", "value"], list(log.parameters.items())),
     ]
     if log.artifacts:

@@ -8,8 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from infra.experiments import show_experiment
 from infra.display import Markup, describe_run, mark, table
+from infra.experiments import show_experiment
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog, Ports

@@ -49,7 +49,9 @@ def main(steps: int, rounds: int, deployed: Path | None) -> None:
             cloud.stop()
         ours = min(seconds[1:])
         print(f"{steps} empty steps, the fastest of {rounds} rounds after a first that starts the function")
-        print(f"local cloud: {1000 * ours / steps:.1f} ms a step (in the first round {1000 * seconds[0] / steps:.1f} ms)")
+        print(
+            f"local cloud: {1000 * ours / steps:.1f} ms a step (in the first round {1000 * seconds[0] / steps:.1f} ms)"
+        )
         if importlib.util.find_spec("metaflow") is None:
             print("metaflow is not installed: uv run --with metaflow python -m tests.bench.orchestration")
         else:
@@ -58,7 +60,9 @@ def main(steps: int, rounds: int, deployed: Path | None) -> None:
             print(f"local cloud / Metaflow = {ours / theirs:.3f}")
     if deployed is not None:
         told(deployed)
-    print("caveat: a local emulator is not AWS, where a transition takes tens of milliseconds, a cold function hundreds")
+    print(
+        "caveat: a local emulator is not AWS, where a transition takes tens of milliseconds, a cold function hundreds"
+    )
     print("and a Batch job on Fargate half a minute and more; Metaflow on AWS (Batch, Step Functions) was not measured")
 
 

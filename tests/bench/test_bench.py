@@ -63,4 +63,7 @@ def test_a_pause_between_steps_is_one_in_which_no_step_worked() -> None:
         times = {"started_at": at + timedelta(seconds=began), "ended_at": at + timedelta(seconds=ended)}
         return StepRecord(run_id="r", step=name, status="succeeded", **times)
 
-    assert gaps([step("admit", 0, 1), step("train#a", 3, 9), step("train#b", 4, 5), step("evaluate", 9.5, 10)]) == [2, 0.5]
+    assert gaps([step("admit", 0, 1), step("train#a", 3, 9), step("train#b", 4, 5), step("evaluate", 9.5, 10)]) == [
+        2,
+        0.5,
+    ]

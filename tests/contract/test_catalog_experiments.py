@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 import pytest
 
+from perennial.aws.catalog import DynamoCatalog
+from perennial.client import Client
 from perennial.errors import DataError, NotFoundError
+from perennial.fakes import fake_ports
 from perennial.ports import Catalog
 from perennial.records import ExperimentLog, LoggedFile, Submitted
+from tests.support.notebook import Ada
+from tests.support.tables import CATALOG
+from tests.support.training_runs import world
 
 
 def a_log(run_id: str = "try-1", model: str = "fare", **changes: Any) -> ExperimentLog:
@@ -53,3 +60,26 @@ def test_an_experiment_that_there_is_not_is_not_found(catalog: Catalog) -> None:
 def test_a_log_that_is_too_large_is_refused(catalog: Catalog) -> None:
     with pytest.raises(DataError, match="keep data in an object"):
         catalog.record_experiment(a_log(parameters={"text": "x" * 410_000}))
+
+
+def test_who_may_log_experiments_need_not_be_allowed_to_move_a_champion(aws: None) -> None:
+    """The condition that docs/notebook.md names, and the actions."""
+    client = boto3.client("dynamodb")
+    called: set[str] = set()
+    written: set[str] = set()
+
+    def hear(params: dict[str, Any], model: Any, **_: Any) -> None:
+        called.add(model.name)
+        if model.name == "PutItem":
+            written.add(params["Item"]["pk"]["S"].partition("#")[0])
+
+    client.meta.events.register("before-parameter-build.dynamodb", hear)
+    ports = fake_ports(world(), catalog=DynamoCatalog(client, CATALOG))
+    notebook = Client(ports, Ada(ports))
+    with notebook.experiment("fare") as run:
+        run.log_metric("mae", 1.0)
+    left = notebook.experiment("fare")
+    notebook.close_experiment(left.run_id)
+    assert notebook.experiments("fare")["status"].tolist() in (["failed", "succeeded"], ["succeeded", "failed"])
+    assert called == {"GetItem", "PutItem", "Query"}
+    assert written == {"RUN", "EXPERIMENTS"}

@@ -201,8 +201,11 @@ def assessment(name: str, at: datetime | None = None) -> tuple[str, str]:
 
 
 def experiment(model: str, run_id: str = "") -> tuple[str, str]:
-    """What an experiment has logged; with no id, the prefix of all of a model."""
-    return f"MODEL#{model}", f"EXPERIMENT#{run_id}"
+    """What an experiment has logged; with no id, the prefix of all of a model.
+
+    A partition of their own: who may log experiments need not be allowed to write where the champion stands.
+    """
+    return f"EXPERIMENTS#{model}", f"EXPERIMENT#{run_id}"
 
 
 def claim(name: str) -> tuple[str, str]:

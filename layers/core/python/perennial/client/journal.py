@@ -67,6 +67,11 @@ class Journal:
         rows = [comparing.row(run, log) for run, log in comparing.experiments(self._ports, model)]
         return pd.DataFrame(rows, columns=None if rows else list(comparing.COLUMNS))
 
+    def champion(self, model: str) -> int | None:
+        """Return the version of a model that serves; None if there is none."""
+        champion = self._ports.catalog.champion(model)
+        return None if champion is None else champion.version
+
     def metrics(self, run_id: str) -> pd.DataFrame:
         """Return all values of an experiment's metrics as they were logged: metric, step, value and at."""
         import pandas as pd
