@@ -11,7 +11,8 @@ from perennial.errors import DefinitionError, PerennialError, TransientError
 from perennial.ports import Ports
 
 STEPS: tuple[str, ...] = ("ingest", "backfill", "gather", "features", "forget", "admit", "training_set", "search")
-STEPS += ("trial", "train", "evaluate", "register", "ask_approval", "settle_approval", "smoke", "promote", "fail")
+STEPS += ("trial", "train", "take_submission", "evaluate", "register", "ask_approval", "settle_approval", "smoke")
+STEPS += ("promote", "fail")
 DONE, WRONG, TRANSIENT = 0, 10, 20
 log = logging.getLogger("perennial")
 

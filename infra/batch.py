@@ -35,7 +35,7 @@ _RETRIES = [
 ]
 
 
-_LITTLE_DISK = ("train", "trial")
+_LITTLE_DISK = ("train", "trial", "take_submission")
 """The steps that need no more disk than every job has."""
 
 

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from infra.cli_data import data
+from infra.cli_experiments import experimenting
 from infra.cli_features import features
 from infra.cli_registry import registry
 from infra.deployment import Deployment, stack_name
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(data)
 app.add_typer(registry)
+app.add_typer(experimenting)
 app.add_typer(features, name="features")
 
 
@@ -111,7 +113,8 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
 def runs(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
     kind: Annotated[
-        Literal["ingest", "backfill", "forget", "train", "deploy"] | None, typer.Option(help="Only runs of this kind.")
+        Literal["ingest", "backfill", "forget", "train", "deploy", "experiment"] | None,
+        typer.Option(help="Only runs of this kind."),
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,

@@ -36,12 +36,6 @@ class Deployment(deployment.Deployment):
         local = f"{self.endpoint.url}/restapis/{match['api']}/{match['stage']}/_user_request_"
         return Api(local, _credentials(self.endpoint.session()), self.endpoint.region)
 
-    @cached_property
-    def person(self) -> str:
-        """Who is operating: the ARN of the caller."""
-        arn: str = self.client("sts").get_caller_identity()["Arn"]
-        return arn
-
 
 def _credentials(of: boto3.Session) -> Any:
     credentials = of.get_credentials()

@@ -143,6 +143,10 @@ def describe_run(run: Run) -> str:
         return f"{rows} forgotten; held by {several(len(uploads), 'upload')}, {deleted}"
     if run.kind == "train" and "version" in outputs:
         return f"version {outputs['version']}" + ("" if outputs.get("passed") else ", refused by the gate")
+    if run.kind == "experiment":
+        return ", ".join(
+            [run.inputs.get("name", ""), *(f"{k} {v:,.4g}" for k, v in outputs.get("metrics", {}).items())]
+        )
     if run.kind == "deploy" and "version" in outputs:
         return f"version {outputs['version']} serves"
     return ""

@@ -34,14 +34,7 @@ def start_machine(
     deployment: Deployment, verb: str, about: Mapping[str, Any], reason: str | Trigger, run_id: str | None = None
 ) -> dict[str, str]:
     """Start a state machine for a person, who gives a reason; returns the id of the run that it will record."""
-    run_id = run_id or str(uuid.uuid4())
-    trigger = Trigger(kind="person", source=deployment.person, reason=reason) if isinstance(reason, str) else reason
-    deployment.client("stepfunctions").start_execution(
-        stateMachineArn=deployment.outputs[f"{verb.capitalize()}MachineArn"],
-        name=run_id,
-        input=json.dumps({**about, "trigger": trigger.model_dump(mode="json")}),
-    )
-    return {"run_id": run_id}
+    return {"run_id": deployment.start(verb, about, reason, run_id)}
 
 
 def start_forgetting(

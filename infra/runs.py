@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.display import Markup, describe_run, mark, table
+from infra.experiments import show_experiment
 from infra.search_view import search_progress
 from perennial import keys
 from perennial.errors import NotFoundError
@@ -35,7 +36,7 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
     NotFoundError
         No run, or more than one, has that id or begins with it.
     """
-    run = _run(ports.catalog, run_id)
+    run = find_run(ports.catalog, run_id)
     steps = ports.catalog.steps(run.run_id)
     quarantine = _quarantine(ports, run, steps, rejected)
     content = {**run.model_dump(mode="json"), "steps": [s.model_dump(mode="json") for s in steps]}
@@ -46,6 +47,9 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
         table("", ["step", "", "started", "seconds", "error"], lines),
         *search_progress(next((s.output for s in steps if s.step == "search"), {})),
     ]
+    if run.kind == "experiment":
+        logged, more = show_experiment(ports, run)
+        return {**content, **logged}, [shown[0], *more]
     if quarantine is None:
         return content, shown
     reasons = table("rejected rows", ["broken", "rows"], quarantine["rejected_by"].items())
@@ -58,7 +62,7 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
     return {**content, "quarantine": quarantine}, shown
 
 
-def _run(catalog: Catalog, run_id: str) -> Run:
+def find_run(catalog: Catalog, run_id: str) -> Run:
     """Return the run of an id or of its first characters."""
     try:
         return catalog.run(run_id)

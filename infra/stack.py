@@ -67,6 +67,8 @@ ACCESS: dict[str, Access] = {
     "search": Access(reads=("trials/*",), writes=("trials/*",), catalog="write"),
     "trial": Access(reads=("training-sets/*", "trials/*"), writes=("trials/*",), catalog="read"),
     "train": Access(reads=("training-sets/*",), writes=("candidates/*",), catalog="write"),
+    # What others made is opened here first, by a role that reaches nothing else.
+    "take_submission": Access(reads=("training-sets/*", "submissions/*"), writes=("candidates/*",), catalog="write"),
     "evaluate": Access(
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
     ),
@@ -87,8 +89,8 @@ ACCESS: dict[str, Access] = {
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""
-JOBS = ("ingest", "features", "forget", "training_set", "trial", "train")
-"""The steps that are Batch jobs: always (forget, trial, train), or when there is much data."""
+JOBS = ("ingest", "features", "forget", "training_set", "trial", "train", "take_submission")
+"""The steps that are Batch jobs: always (forget, trial, train, take_submission), or when there is much data."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ INVOKES: dict[str, Invokes] = {
     "forget": Invokes(("features", "fail"), ("forget", "features"), announces=True),
     "train": Invokes(
         ("admit", "training_set", "search", "evaluate", "register", "ask_approval", "settle_approval", "fail"),
-        ("training_set", "trial", "train"),
+        ("training_set", "trial", "train", "take_submission"),
         announces=True,
     ),
     "deploy": Invokes(("smoke", "promote", "fail")),

@@ -31,12 +31,16 @@ EXECUTION_TRANSIENT = (
     "StepFunctions.SdkClientException",
 )
 PARALLEL_CANDIDATES = 8
+_SUBMISSION = "$.submission"
+"""Path of the id of a model that was trained elsewhere; empty if the run trains the candidates."""
+_TRAINED_HERE = sfn.Condition.string_equals(_SUBMISSION, "")
 
 
 class Train(Construct):
     """Admit → training set → search → candidates → evaluate → register → approval → deploy.
 
-    Input: ``{model, trigger}``.
+    Input: ``{model, trigger}``. With a ``submission`` in it, a model that was trained elsewhere stands in the
+    candidates' place.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class Train(Construct):
         model = sfn.JsonPath.string_at("$.model")
         failure = Failure(self, "Failure", function=on.functions["fail"], kind="train", subject=model).chain
         request = {"run_id": RUN_ID, "model": model}
+
+        asked = request | {"submission": sfn.JsonPath.string_at(_SUBMISSION)}
 
         def step(verb: str, **more: Any) -> sfn.Chain:
             return Step(self, verb, on=on.functions[verb], request=request | more, fail=failure).chain
@@ -78,12 +84,11 @@ class Train(Construct):
             fail=failure,
             table_name=None,
         )
-        judged = (
-            self._candidates(on.batch["train"], request, failure)
-            .next(step("evaluate"))
-            .next(step("register"))
-            .next(passed)
+        take = Step(self, "take_submission", on=on.batch["take_submission"], request=asked, fail=failure).chain
+        candidates = sfn.Choice(self, "submitted").when(
+            _TRAINED_HERE, self._candidates(on.batch["train"], request, failure)
         )
+        judged = candidates.otherwise(take).afterwards().next(step("evaluate")).next(step("register")).next(passed)
         work = training_set.chain.next(Search(self, "Search", on=on, request=request, then=judged, fail=failure).chain)
         admitted = sfn.Choice(self, "admitted").when(
             sfn.Condition.boolean_equals("$.admit.output.admitted", True), work
@@ -95,11 +100,21 @@ class Train(Construct):
             stage=on.stage,
             deployment=on.deployment,
             name="train",
-            start=step("admit", trigger=sfn.JsonPath.object_at("$.trigger")).next(admitted),
+            start=self._told(
+                step("admit", submission=asked["submission"], trigger=sfn.JsonPath.object_at("$.trigger")).next(
+                    admitted
+                )
+            ),
             # A run holds its model's claim for six hours at most; it gives it back before it waits for a person.
             timeout=Duration.hours(6).plus(longest_wait(models)),
             key=on.storage.key,
         )
+
+    def _told(self, admit: sfn.Chain) -> sfn.Choice:
+        """Lead to ``admit`` with the path of a submission there: what starts by itself brings none."""
+        none = sfn.Pass(self, "no submission", result=sfn.Result.from_string(""), result_path=_SUBMISSION)
+        given = sfn.Choice(self, "submission given").when(sfn.Condition.is_present(_SUBMISSION), admit)
+        return given.otherwise(none.next(admit))
 
     def start_by_itself(self, model: Model, alarms: Sequence[cloudwatch.Alarm]) -> None:
         """Let new data, this model's alarms and its schedule start runs; ``admit`` decides about each."""

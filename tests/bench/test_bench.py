@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from perennial.records import StepRecord
+from tests.bench.orchestration import gaps
 
 
 def test_the_ingest_benchmark_prints_ratios() -> None:
@@ -49,3 +53,26 @@ def test_the_online_benchmark_prints_ratios_and_that_both_find_the_same() -> Non
 
     assert done.stdout.count("same values") == 1
     assert done.stdout.count("× as fast") == 1
+
+
+@pytest.mark.e2e
+def test_the_orchestration_benchmark_prints_what_a_step_costs_and_what_it_does_not_say() -> None:
+    command = [sys.executable, "-m", "tests.bench.orchestration", "3", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+
+    assert "local cloud: " in done.stdout
+    assert ("local cloud / Metaflow = " in done.stdout) != ("metaflow is not installed" in done.stdout)
+    assert "a local emulator is not AWS" in done.stdout
+
+
+def test_a_pause_between_steps_is_one_in_which_no_step_worked() -> None:
+    at = datetime(2019, 3, 1, tzinfo=UTC)
+
+    def step(name: str, began: float, ended: float) -> StepRecord:
+        times = {"started_at": at + timedelta(seconds=began), "ended_at": at + timedelta(seconds=ended)}
+        return StepRecord(run_id="r", step=name, status="succeeded", **times)
+
+    assert gaps([step("admit", 0, 1), step("train#a", 3, 9), step("train#b", 4, 5), step("evaluate", 9.5, 10)]) == [
+        2,
+        0.5,
+    ]

@@ -1,11 +1,15 @@
-"""docs/your-own-data.md, command by command: a model of somebody else's, in TOML and SQL only."""
+"""docs/your-own-data.md, command by command, and docs/notebook.md, snippet by snippet: a model of somebody else's."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +20,17 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "your-own-data.md"
+NOTEBOOK = ROOT / "docs" / "notebook.md"
+TOLD = """
+import json
+print(json.dumps({
+    "better": [outcome.version, outcome.passed, outcome.reason],
+    "refused": [refused.version, refused.passed, refused.reason],
+    "champion": client.champion("flat_rent"),
+    "values": len(client.metrics(client.experiments("flat_rent").query("name == '4 leaves'")["run_id"].item())),
+    "again": Path("again.csv").read_text() == Path("judged.csv").read_text(),
+}))
+"""
 
 
 def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
@@ -32,6 +47,10 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
         answers = shell.json(*commands[-1])
         [run] = shell.json("runs", "--kind", "train")
         views = {view["view"]: view["rows"] for view in shell.json("features", "list")}
+        told = in_a_notebook(tmp_path)
+        tried, runs = shell.json("experiments", "flat_rent"), shell.json("runs", "--kind", "experiment")
+        shown = shell.json("runs", next(each["run_id"] for each in tried if each["name"] == "4 leaves"))
+        later = shell.json(*commands[-1])
         down = shell.json("down")
     finally:
         LocalCloud(tmp_path / ".perennial").stop()
@@ -44,5 +63,36 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
     # The views of what was deployed, which is not the folder that `up` takes by default.
     assert set(views) == {"district_rents", "flat"}
     assert views["district_rents"] > 0
+    assert_judged(told, tried, runs, shown, later)
     assert down == {"stopped": True}
     assert not (tmp_path / ".perennial").exists()
+
+
+def in_a_notebook(folder: Path) -> Any:
+    """Run the snippets of the page as one program in a folder; return what it tells in the end."""
+    snippets = re.findall(r"<!-- run: notebook -->\n```python\n(.*?)```", NOTEBOOK.read_text(), re.DOTALL)
+    assert len(snippets) == NOTEBOOK.read_text().count("```python")
+    (folder / "notebook.py").write_text("\n".join([*snippets, TOLD]))
+    command = [sys.executable, "notebook.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def assert_judged(told: Any, tried: Any, runs: Any, shown: Any, later: Any) -> None:
+    """Compare what the notebook and the command line tell of the experiments with what the page says of them."""
+    # The gate let the one through that knows how the rents were made up, and not the other.
+    assert told["better"] == [2, True, ""]
+    version, passed, reason = told["refused"]
+    assert (version, passed) == (3, False)
+    assert "above champion version 2's" in reason
+    assert told["champion"] == 2
+    assert [answer["version"] for answer in later] == [2, 2]
+    assert abs(later[0]["value"] - (72.5 * 16 + 60)) < 60
+    assert abs(later[1]["value"] - 40 * 11) < 60
+    assert (told["values"], told["again"]) == (100, True)
+    assert {each["name"] for each in tried} == {"4 leaves", "16 leaves", "rent by area", "one tree"}
+    assert [each["version"] for each in tried if each["version"]] in ([2, 3], [3, 2])
+    assert {(each["status"], each["trigger"]["kind"]) for each in runs} == {("succeeded", "person")}
+    assert shown["parameters"]["max_leaf_nodes"] == 4
+    assert [file["name"] for file in shown["artifacts"]] == ["judged.csv"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,15 @@ import functions.search
 import functions.settle_approval
 import functions.smoke
 import functions.training_set
+from perennial import keys
 from perennial.aws.handler import logger
 from perennial.errors import DefinitionError, TransientError
 from perennial.fakes import FakeObjectStore
 from perennial.ports import Ports
 from perennial.steps.backfill import part_run
+from perennial.training.submission import Submission
 from tests.functions.conftest import EVENTS, event
+from tests.support.artifacts import linear_graph
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
 STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "promote")
@@ -197,6 +201,39 @@ def test_smoke_and_promote_let_the_version_serve(uploaded: Ports) -> None:
     champion = uploaded.catalog.champion("taxi_fare")
     assert champion is not None
     assert champion.version == 1
+
+
+def test_the_container_takes_a_submission_in_the_candidates_place(uploaded: Ports) -> None:
+    up_to("features", uploaded)
+    views = uploaded.definitions.model("taxi_fare").features
+    features = tuple(f"{view}__{column}" for view, columns in views.items() for column in columns)
+    graph = linear_graph([2.0 * (name == "trip_context__distance") for name in features], 3.0)
+    submission = Submission(
+        model="taxi_fare",
+        experiment="try-1",
+        parameters={},
+        features=features,
+        onnx_sha256=hashlib.sha256(graph).hexdigest(),
+        libraries={},
+    )
+    content = submission.model_dump_json().encode()
+    named = hashlib.sha256(content).hexdigest()
+    uploaded.artifacts.put(keys.submission("taxi_fare", named, "candidate.json"), content)
+    uploaded.artifacts.put(keys.submission("taxi_fare", named, "model.onnx"), graph)
+    assert call("admit", uploaded, submission=named)["candidates"] == ["submitted"]
+    call("training_set", uploaded)
+    request = event("take_submission", submission=named)
+    assert functions.batch.main(["take_submission", json.dumps(request)], uploaded) == 0
+    found = call("evaluate", uploaded)
+    assert (found["candidate"], found["passed"]) == ("submitted", True)
+    assert found["metrics"]["mae"] < 0.01, "the trips were made with this price"
+    assert call("register", uploaded)["version"] == 1
+
+
+@pytest.mark.parametrize("submission", ["../models", "0" * 63, None])
+def test_a_submission_that_is_no_hash_is_refused(submission: object, ports: Ports) -> None:
+    with pytest.raises(DefinitionError, match="admit: submission"):
+        call("admit", ports, submission=submission)
 
 
 def test_fail_closes_the_run_with_the_errors_sentence(ports: Ports) -> None:

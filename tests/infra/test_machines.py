@@ -114,6 +114,23 @@ def test_training_fans_out_over_the_admitted_candidates_in_batch(stack: Synthesi
     assert train["Parameters"]["Parameters"] == {"step": "train", "input.$": "States.JsonToString($)"}
 
 
+def test_a_submission_stands_in_the_candidates_place(stack: Synthesised) -> None:
+    machine = stack.machines()["train"]["States"]
+    absent = machine[machine["submission given"]["Default"]]
+    assert (absent["Type"], absent["Result"], absent["ResultPath"]) == ("Pass", "", "$.submission")
+    (given,) = machine["submission given"]["Choices"]
+    assert (given["Variable"], given["IsPresent"], given["Next"]) == ("$.submission", True, absent["Next"])
+    assert machine["admit"]["Parameters"]["Payload"]["submission.$"] == "$.submission"
+    submitted = machine["submitted"]
+    (trained,) = submitted["Choices"]
+    assert (trained["Variable"], trained["StringEquals"], trained["Next"]) == ("$.submission", "", "candidates")
+    request = machine[submitted["Default"]]
+    assert request["Parameters"]["submission.$"] == "$.submission"
+    take = machine[request["Next"]]
+    assert take["Parameters"]["Parameters"]["step"] == "take_submission"
+    assert take["Next"] == machine["candidates"]["Next"] == "evaluate"
+
+
 def test_a_model_that_passes_is_deployed_and_one_that_does_not_is_not(stack: Synthesised) -> None:
     states = stack.machines()["train"]["States"]
     passed = states["passed"]

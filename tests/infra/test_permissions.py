@@ -46,8 +46,8 @@ KEYS = (
     keys.predictions("m", 1, "r", NOW),
     keys.labels("m", 1, "r", "c", NOW),
 )
-ASKED = keys.forget_request("r")
-"""What the command line writes and a step reads."""
+ASKED = (keys.forget_request("r"), keys.submission("m", "h", "model.onnx"))
+"""What the command line or the client writes and a step reads."""
 
 
 def test_every_function_has_a_role_of_its_own(stack: Synthesised) -> None:
@@ -110,7 +110,7 @@ def test_every_step_is_kept_to_keys_that_the_library_writes() -> None:
         for pattern in (*access.reads, *access.writes, *access.deletes):
             prefix = pattern.removesuffix("*")
             assert prefix.endswith("/"), step
-            assert any(key.startswith(prefix) for key in (*KEYS, ASKED)), f"{step}: {pattern}"
+            assert any(key.startswith(prefix) for key in (*KEYS, *ASKED)), f"{step}: {pattern}"
 
 
 def test_every_key_that_the_library_writes_is_written_by_a_step() -> None:
@@ -222,6 +222,16 @@ def test_the_backfill_may_run_executions_of_its_own_and_list_uploads(stack: Synt
             assert place in given[actions], actions
     writes = given["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
     assert "/backfills/*" in writes
+
+
+def test_a_submission_is_opened_by_a_role_that_changes_nothing_that_serves(stack: Synthesised) -> None:
+    readers = [step for step, access in ACCESS.items() if any(one.startswith("submissions/") for one in access.reads)]
+    assert readers == ["take_submission"]
+    assert ACCESS["take_submission"].writes == ("candidates/*",)
+    writers = [json.dumps(given["Resource"]) for _, given in stack.statements() if "s3:PutObject" in given["Action"]]
+    assert writers
+    # Those are a person's to write (docs/notebook.md).
+    assert not any(f"/{prefix}/" in resource for resource in writers for prefix in ("submissions", "experiments"))
 
 
 def test_no_method_of_the_api_is_open(stack: Synthesised) -> None:

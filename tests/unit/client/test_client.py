@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -13,13 +14,23 @@ import duckdb
 import pandas as pd
 import pytest
 
-from perennial.client import Client, client
+from perennial.client import Client, client, journal
 from perennial.definitions import FeatureView
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Champion
 from tests.support.feature_store import STATS, a_feature_store
 from tests.support.records import AT, a_version
+from tests.support.world import FARE as RIDE
+
+FARE = RIDE.model_copy(update={"dataset": "trips", "features": {"trip_context": ("hour",)}})
+
+
+class Person:
+    person = "arn:aws:iam::000000000000:user/ada"
+
+    def start(self, verb: str, about: Mapping[str, Any], reason: str) -> str:
+        raise AssertionError("nothing is started here")
 
 
 @pytest.fixture
@@ -29,7 +40,7 @@ def ports(tmp_path: Path) -> Ports:
 
 @pytest.fixture
 def notebook(ports: Ports) -> Client:
-    return Client(ports)
+    return Client(ports, Person())
 
 
 def events(*rows: tuple[int, str]) -> pd.DataFrame:
@@ -38,10 +49,13 @@ def events(*rows: tuple[int, str]) -> pd.DataFrame:
     )
 
 
-def test_the_examples_of_the_documentation_run(notebook: Client) -> None:
+def test_the_examples_of_the_documentation_run(ports: Ports) -> None:
+    known = replace(ports.definitions, models={"fare": FARE})
+    notebook = Client(replace(ports, definitions=known), Person())
     finder = doctest.DocTestFinder(recurse=True)
     names = {"client": notebook, "pd": pd, "datetime": datetime}
-    found = [test for test in finder.find(client.Client, "Client", globs=names) if test.examples]
+    kinds = (client.Client, journal.Journal)
+    found = [test for kind in kinds for test in finder.find(kind, kind.__name__, globs=names) if test.examples]
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     for test in found:
         said: list[str] = []

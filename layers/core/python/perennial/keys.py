@@ -57,6 +57,21 @@ def candidate(model: str, run_id: str, name: str, file: str) -> str:
     return f"candidates/{model}/{run_id}/{name}/{file}"
 
 
+def submission(model: str, submission_id: str, file: str) -> str:
+    """A file of a model that was trained elsewhere: ``model.onnx``, or ``candidate.json``, whose SHA-256 is the id."""
+    return f"submissions/{model}/{submission_id}/{file}"
+
+
+def experiment_file(model: str, run_id: str, sha256: str, name: str) -> str:
+    """A file that an experiment logged, addressed by its content."""
+    return f"experiments/{model}/{run_id}/artifacts/{sha256}/{name}"
+
+
+def experiment_points(model: str, run_id: str, chunk: int) -> str:
+    """JSON Lines of an experiment's metrics: its first, second, … part."""
+    return f"experiments/{model}/{run_id}/metrics/{chunk:06d}.jsonl"
+
+
 def search_round(model: str, run_id: str, number: int) -> str:
     """JSON of a round of a run's search: its plan, and what the rounds before it found."""
     return f"trials/{model}/{run_id}/round-{number:05d}.json"
@@ -209,6 +224,14 @@ def alias(name: str, alias: str = "") -> tuple[str, str]:
 def assessment(name: str, at: datetime | None = None) -> tuple[str, str]:
     """A finding of the monitor; with no time, the prefix of all of them."""
     return f"MODEL#{name}", "ASSESSMENT#" if at is None else f"ASSESSMENT#{moment(at)}"
+
+
+def experiment(model: str, run_id: str = "") -> tuple[str, str]:
+    """What an experiment has logged; with no id, the prefix of all of a model.
+
+    A partition of their own: who may log experiments need not be allowed to write where the champion stands.
+    """
+    return f"EXPERIMENTS#{model}", f"EXPERIMENT#{run_id}"
 
 
 def claim(name: str) -> tuple[str, str]:

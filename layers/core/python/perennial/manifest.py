@@ -103,4 +103,6 @@ class Manifest(Record):
     split_at: datetime
     libraries: dict[str, str]
     """Library name to version, of what made the artifact."""
+    experiment: str | None = None
+    """Run id of the experiment that the model comes from; None if it was trained here."""
     created_at: Moment

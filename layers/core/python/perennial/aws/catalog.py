@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perennial.aws.catalog_datasets import Datasets
+from perennial.aws.catalog_experiments import Experiments
 from perennial.aws.catalog_models import Models
 from perennial.aws.catalog_registry import Registry
 from perennial.aws.catalog_runs import Runs
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 
-class DynamoCatalog(Runs, Datasets, Models, Registry):
+class DynamoCatalog(Runs, Datasets, Models, Registry, Experiments):
     """The system's memory.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A deployment from a notebook: point-in-time correct frames, snapshots, training sets and online features.
+"""A deployment from a notebook: point-in-time correct frames, training sets, online features, and experiments.
 
 Nothing that is deployed imports this package, and it is left out of what is deployed.
 
@@ -8,5 +8,6 @@ Nothing that is deployed imports this package, and it is left out of what is dep
 """
 
 from perennial.client.client import Client, connect
+from perennial.client.experiments import Experiment
 
-__all__ = ["Client", "connect"]
+__all__ = ["Client", "Experiment", "connect"]

@@ -1,4 +1,4 @@
-"""The client of a notebook: frames of what a deployment knows."""
+"""The client of a notebook: frames of what a deployment knows, and experiments."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perennial.client.deployment import Deployment
+from perennial.client.experiments import Operator
+from perennial.client.journal import Journal
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import feature_column
 from perennial.ports import Ports
@@ -46,11 +48,12 @@ def connect(stage: str = "local", name: str | None = None, definitions: Path | s
         AWS cannot be reached or gives no access.
     """
     folder = None if definitions is None else Path(definitions)
-    return Client(Deployment.connect(stage, name, definitions=folder).ports)
+    deployment = Deployment.connect(stage, name, definitions=folder)
+    return Client(deployment.ports, deployment)
 
 
-class Client:
-    """What a deployment knows, as pandas frames. It reads and never writes.
+class Client(Journal):
+    """What a deployment knows, as pandas frames, and experiments, the one thing that it writes.
 
     Times are in UTC, without a zone, as the system keeps them. As pandas has it, decimals become floats, and so do
     integers among which one is missing. Files are kept in a temporary folder as long as the client lives.
@@ -59,12 +62,14 @@ class Client:
     ----------
     ports : Ports
         The deployment's stores; :func:`connect` finds them.
+    operator : Operator or None
+        Who uses it; without one there are no experiments.
     """
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, operator: Operator | None = None) -> None:
         from perennial.steps.snapshots.part_files import PartFiles
 
-        self._ports = ports
+        super().__init__(ports, operator)
         self._folder = Path(tempfile.mkdtemp(prefix="perennial-"))
         self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         """Removes the temporary folder; happens by itself when the client is gone."""

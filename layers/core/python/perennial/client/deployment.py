@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from perennial.client.deployed_definitions import deployed_definitions
 from perennial.definitions.files import Definitions
 from perennial.errors import NotFoundError, TransientError
 from perennial.ports import Ports
+from perennial.records import Trigger
 from perennial.settings import Settings
 
 STATE = Path(".perennial")
@@ -142,6 +144,23 @@ class Deployment:
     def client(self, service: str) -> Any:
         """Return a boto3 client for a service of this deployment."""
         return client(self.endpoint, service)
+
+    @cached_property
+    def person(self) -> str:
+        """Who is operating: the ARN of the caller."""
+        arn: str = self.client("sts").get_caller_identity()["Arn"]
+        return arn
+
+    def start(self, verb: str, about: Mapping[str, Any], reason: str | Trigger, run_id: str | None = None) -> str:
+        """Start a state machine for a person, who gives a reason; return the id of the run that it will record."""
+        run_id = run_id or str(uuid.uuid4())
+        trigger = Trigger(kind="person", source=self.person, reason=reason) if isinstance(reason, str) else reason
+        self.client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs[f"{verb.capitalize()}MachineArn"],
+            name=run_id,
+            input=json.dumps({**about, "trigger": trigger.model_dump(mode="json")}),
+        )
+        return run_id
 
     @cached_property
     def ports(self) -> Ports:

@@ -14,6 +14,7 @@ from perennial.ports import RECORD_BYTES
 from perennial.records import (
     Assessment,
     Erasure,
+    ExperimentLog,
     ModelVersion,
     Record,
     Run,
@@ -110,6 +111,31 @@ class FakeRuns:
                 del self._claims[name]
 
 
+class FakeExperiments(FakeRuns):
+    """Experiments in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._experiments: dict[tuple[str, str], ExperimentLog] = {}
+
+    def record_experiment(self, log: ExperimentLog) -> None:
+        """Remember what an experiment has logged so far (the latest write stands)."""
+        with self._lock:
+            self._experiments[log.model, log.run_id] = _kept(log)
+
+    def experiment(self, model: str, run_id: str) -> ExperimentLog:
+        """Return what an experiment has logged, or raise NotFoundError."""
+        with self._lock:
+            if (model, run_id) not in self._experiments:
+                raise NotFoundError(f"model {model!r} has no experiment {run_id!r}")
+            return self._experiments[model, run_id]
+
+    def experiments(self, model: str) -> list[ExperimentLog]:
+        """Return what each experiment on a model has logged, in the order of their ids."""
+        with self._lock:
+            return [log for (name, _), log in sorted(self._experiments.items()) if name == model]
+
+
 class FakeDatasets(FakeRuns):
     """Snapshots and views in memory."""
 
@@ -190,7 +216,7 @@ class FakeDatasets(FakeRuns):
             return self._views[view, version]
 
 
-class FakeCatalog(FakeRegistry, FakeDatasets):
+class FakeCatalog(FakeRegistry, FakeExperiments, FakeDatasets):
     """The whole catalog in memory: runs, snapshots, views, versions and pointers."""
 
     def __init__(self) -> None:

@@ -68,6 +68,11 @@ def make_category_histogram(places: Values, categories: int) -> Histogram:
     return Histogram(edges=edges, counts=tuple(count_into(edges, places).tolist()))
 
 
+def one_number_each(predictions: Values) -> Values:
+    """Return one number for each prediction, shape (n,): of several classes (n, classes) the place of the likeliest."""
+    return predictions if predictions.ndim == 1 else np.argmax(predictions, axis=1).astype(np.float64)
+
+
 def count_into(edges: Sequence[float], values: Values) -> npt.NDArray[np.int64]:
     """Count values into a histogram's cells.
 

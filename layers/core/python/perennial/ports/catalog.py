@@ -11,6 +11,7 @@ from perennial.ports.registry import Registry
 from perennial.records import (
     Assessment,
     Erasure,
+    ExperimentLog,
     ModelVersion,
     Run,
     Snapshot,
@@ -154,6 +155,15 @@ class Catalog(Registry, Protocol):
 
     def models(self) -> list[str]:
         """Return the names of the models that have a version."""
+
+    def record_experiment(self, log: ExperimentLog) -> None:
+        """Remember what an experiment has logged so far (the latest write stands)."""
+
+    def experiment(self, model: str, run_id: str) -> ExperimentLog:
+        """Return what an experiment has logged, or raise NotFoundError."""
+
+    def experiments(self, model: str) -> list[ExperimentLog]:
+        """Return what each experiment on a model has logged, in the order of their ids."""
 
     def record_assessment(self, assessment: Assessment) -> None:
         """Remember what the monitor found."""

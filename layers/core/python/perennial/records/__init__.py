@@ -2,6 +2,7 @@
 
 from perennial.records.approvals import Alias, Approval, Decision
 from perennial.records.base import Moment, Record
+from perennial.records.experiments import ExperimentLog, LoggedFile, Submitted
 from perennial.records.models import (
     Assessment,
     AuditEntry,
@@ -26,7 +27,9 @@ __all__ = [
     "Champion",
     "Decision",
     "Erasure",
+    "ExperimentLog",
     "FoldScore",
+    "LoggedFile",
     "ModelVersion",
     "Moment",
     "Part",
@@ -38,6 +41,7 @@ __all__ = [
     "SnapshotManifest",
     "Stage",
     "StepRecord",
+    "Submitted",
     "TrainingSet",
     "Trial",
     "TrialResult",

@@ -39,12 +39,13 @@ class StepRecord(Record):
 
 
 class Run(Record):
-    """One execution of a state machine."""
+    """One execution of a state machine, or a person's experiment."""
 
     run_id: str
-    kind: Literal["ingest", "backfill", "forget", "train", "deploy"]
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "experiment"]
+    """Of a state machine; ``experiment``: of a person's own program (`perennial.client`)."""
     subject: str
-    """The dataset (ingest, backfill, forget) or the model (train, deploy)."""
+    """The dataset (ingest, backfill, forget) or the model (train, deploy, experiment)."""
     status: Literal["running", "succeeded", "failed", "refused"]
     """``refused``: admission or the contract of triggers said no; the reason stands in ``error``."""
     trigger: Trigger

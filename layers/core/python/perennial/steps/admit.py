@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from perennial.definitions import Model
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog, Ports
 from perennial.records import Champion, Run, Snapshot, Trigger
 from perennial.steps.recording import recorded
+from perennial.training.submission import SUBMITTED
 
 CLAIM_LENGTH = timedelta(hours=6)
 """How long a training run holds its model at most, should it die without a word."""
@@ -28,6 +29,8 @@ class Request(BaseModel):
     run_id: str
     model: str
     trigger: Trigger
+    submission: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    """SHA-256 of the ``candidate.json`` of a model that was trained elsewhere; empty to train the candidates."""
 
 
 class Admission(BaseModel):
@@ -38,9 +41,11 @@ class Admission(BaseModel):
     reason: str
     """Why not; empty when admitted."""
     candidates: list[str]
-    """What the state machine fans out over; empty when refused."""
+    """What is judged, and what the state machine fans out over unless it is a submission; empty when refused."""
     searches: bool = False
     """Whether parameters are searched before."""
+    submission: str = ""
+    """As requested."""
     dataset_bytes: int
     """Of the snapshots that are learnt from: whether a function can make the training set of them."""
 
@@ -101,6 +106,7 @@ def run(request: Request, ports: Ports) -> Admission:
                 "dataset": model.dataset,
                 "revision": revision,
                 "snapshots": [snapshot.snapshot_id for snapshot in snapshots],
+                **({"submission": request.submission} if request.submission else {}),
             },
         )
     )
@@ -109,18 +115,26 @@ def run(request: Request, ports: Ports) -> Admission:
         if reason:
             catalog.finish_run(started.run_id, "refused", now, error=reason)
             catalog.release(claim_name(model.name), started.run_id)
-        candidates = [] if reason else [candidate.name for candidate in model.candidates]
+        submission = str(started.inputs.get("submission", ""))
+        names = [SUBMITTED] if submission else [candidate.name for candidate in model.candidates]
+        candidates = [] if reason else names
         size = sum(snapshot.size for snapshot in snapshots)
         admission = Admission(
             run_id=started.run_id,
             admitted=not reason,
             reason=reason,
             candidates=candidates,
-            searches=not reason and any(candidate.space for candidate in model.candidates),
+            searches=not (reason or submission) and any(candidate.space for candidate in model.candidates),
+            submission=submission,
             dataset_bytes=size,
         )
         output.update(admission.model_dump(mode="json"))
     return admission
+
+
+def candidates_of(ports: Ports, run_id: str) -> list[str]:
+    """Return the names of what a run judges, as it was admitted: the definition's candidates, or a submission."""
+    return Admission.model_validate(ports.catalog.step(run_id, "admit").output).candidates
 
 
 def _over(run: Run) -> str:
@@ -188,8 +202,10 @@ def _alarm_unheeded(situation: _Situation) -> str:
 def _nothing_new(situation: _Situation) -> str:
     if situation.by_person:
         return ""
-    # A run that failed has taught nothing; how often it is tried again is bounded by the daily budget.
-    for other in (run for run in situation.earlier if run.status == "succeeded"):
+    # A run that failed has taught nothing; how often it is tried again is bounded by the daily budget. What was
+    # trained elsewhere has not learnt from the data of the run that judged it.
+    taught = (run for run in situation.earlier if run.status == "succeeded" and "submission" not in run.inputs)
+    for other in taught:
         learnt = _snapshots_learnt(situation.catalog, other.run_id)
         if learnt is None:
             continue

@@ -17,6 +17,7 @@ from perennial.ports import Ports
 from perennial.records import TrainingSet, Verdict
 from perennial.reporting.page import page
 from perennial.serving.artifact import load_artifact
+from perennial.steps.admit import candidates_of
 from perennial.steps.recording import recorded
 from perennial.steps.verified import (
     download_verified,
@@ -91,8 +92,8 @@ def _judge(ports: Ports, model: Model, run_id: str, training_set: TrainingSet, f
     )
     train.unlink()
     contenders = []
-    for candidate in model.candidates:
-        found, artifact = read_candidate(ports, model.name, run_id, candidate.name, training_set)
+    for name in candidates_of(ports, run_id):
+        found, artifact = read_candidate(ports, model.name, run_id, name, training_set)
         score = loaded(artifact)
         prediction = _shaped(score(case.holdout.features), model, training_set.classes)
         contenders.append(Contender(found, score, len(artifact), prediction))

@@ -176,5 +176,6 @@ def _manifest(
         snapshots=training_set.snapshots,
         split_at=training_set.split_at,
         libraries=report.libraries,
+        experiment=report.experiment,
         created_at=train_run.started_at,  # the run's, not this try's
     )

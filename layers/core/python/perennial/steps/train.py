@@ -19,9 +19,10 @@ from pydantic import BaseModel
 from perennial import keys
 from perennial.definitions import Candidate, Model, Scalar
 from perennial.errors import DataError
-from perennial.monitoring.histograms import make_histogram
+from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import TrainingSet
+from perennial.steps.baselines import baselines
 from perennial.steps.recording import recorded
 from perennial.steps.searched import with_chosen_parameters
 from perennial.steps.verified import download_verified, read_training_set, same_definition
@@ -155,16 +156,11 @@ def train(
             task=model.task, history=candidate.history,
         ),
         parity_error=parity_error(expected, prediction),
-        baseline={name: make_histogram(recent.features[:, i]) for i, name in enumerate(training_set.features)},
-        prediction_baseline=make_histogram(_described(prediction)),
+        baseline=baselines(recent.features, training_set),
+        prediction_baseline=make_histogram(one_number_each(prediction)),
         libraries=_libraries(candidate),
     )  # fmt: skip
     return report, artifact
-
-
-def _described(prediction: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return one number for each prediction: of several classes the place of the likeliest."""
-    return prediction if prediction.ndim == 1 else np.argmax(prediction, axis=1).astype(np.float64)
 
 
 def _read(ports: Ports, training_set: TrainingSet) -> tuple[Rows, Rows]:

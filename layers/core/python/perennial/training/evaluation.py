@@ -13,6 +13,7 @@ from perennial.metrics import metrics, more_is_better, row_losses
 __all__ = ["best", "metrics", "more_is_better", "parity_error", "row_losses"]
 
 Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 
 
 def parity_error(expected: Vector, actual: Vector) -> float:
@@ -34,7 +35,7 @@ def parity_error(expected: Vector, actual: Vector) -> float:
     return float(np.max(np.abs(actual[finite] - expected[finite]) / scale, initial=0.0))
 
 
-def aligned(prediction: Vector, classes: Sequence[str], wanted: Sequence[str]) -> Vector:
+def aligned(prediction: Matrix, classes: Sequence[str], wanted: Sequence[str]) -> Matrix:
     """Return probabilities (n, classes) as those of other classes (n, wanted): 0 for one that was never learnt."""
     places = {name: place for place, name in enumerate(classes)}
     found = np.zeros((len(prediction), len(wanted)))

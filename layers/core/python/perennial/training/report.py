@@ -54,3 +54,5 @@ class CandidateReport(Record):
     prediction_baseline: Histogram
     """Distribution of its predictions on the held-out rows."""
     libraries: dict[str, str]
+    experiment: str | None = None
+    """Run id of the experiment that the model comes from; None if it was trained here."""
