@@ -36,7 +36,7 @@ class Access:
     partitions: tuple[str, ...] = ()
     """Patterns of the catalog partitions that it is kept to; none means all."""
     lists_runs: bool = False
-    """Whether it looks for runs in the order of their start."""
+    """Whether it looks for runs of one kind about one subject."""
     online: Literal["read", "write"] | None = None
     """What it does with the online feature store."""
     metrics: bool = False
@@ -89,7 +89,7 @@ class Access:
         elif self.catalog:
             yield _allow(_CATALOG[self.catalog], table)
         if self.lists_runs:
-            yield _allow(("dynamodb:Query",), f"{table}/index/{keys.BY_TIME}")
+            yield _allow(("dynamodb:Query",), f"{table}/index/{keys.BY_SUBJECT}")
         if self.online:
             yield _allow(_ONLINE[self.online], storage.online.table_arn)
 

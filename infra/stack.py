@@ -56,15 +56,15 @@ ACCESS: dict[str, Access] = {
         online="write",
     ),
     "features": Access(reads=("snapshots/*", "features/*"), writes=("features/*",), catalog="write", online="write"),
-    "admit": Access(catalog="lock", lists_runs=True),
+    "admit": Access(reads=("definitions/*",), writes=("definitions/*",), catalog="lock", lists_runs=True),
     # A view that is behind the dataset is refreshed first.
     "training_set": Access(
-        reads=("snapshots/*", "features/*"),
-        writes=("training-sets/*", "features/*"),
+        reads=("snapshots/*", "features/*", "training-sets/*", "training-inputs/*"),
+        writes=("training-sets/*", "training-inputs/*", "features/*"),
         catalog="write",
         online="write",
     ),
-    "train": Access(reads=("training-sets/*",), writes=("candidates/*",), catalog="write"),
+    "train": Access(reads=("training-sets/*", "candidates/*"), writes=("candidates/*",), catalog="write"),
     "evaluate": Access(
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
     ),

@@ -1,8 +1,17 @@
 """What the catalog and the manifests remember: runs, snapshots, views, models."""
 
 from perennial.records.base import Moment, Record
-from perennial.records.models import Assessment, AuditEntry, Champion, ModelVersion, Rating, TrainingSet, Verdict
-from perennial.records.runs import Run, StepRecord, Trigger
+from perennial.records.models import (
+    Assessment,
+    AuditEntry,
+    Champion,
+    ModelVersion,
+    Rating,
+    TrainingInputs,
+    TrainingSet,
+    Verdict,
+)
+from perennial.records.runs import Made, Run, StepRecord, Trigger
 from perennial.records.snapshots import Erasure, Part, Snapshot, SnapshotManifest
 from perennial.records.views import ViewManifest, ViewPart, ViewVersion
 
@@ -11,6 +20,7 @@ __all__ = [
     "AuditEntry",
     "Champion",
     "Erasure",
+    "Made",
     "ModelVersion",
     "Moment",
     "Part",
@@ -20,6 +30,7 @@ __all__ = [
     "Snapshot",
     "SnapshotManifest",
     "StepRecord",
+    "TrainingInputs",
     "TrainingSet",
     "Trigger",
     "Verdict",

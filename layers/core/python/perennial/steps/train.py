@@ -18,9 +18,10 @@ from perennial.definitions import Candidate, Model
 from perennial.errors import DataError
 from perennial.monitoring.histograms import make_histogram
 from perennial.ports import Ports
-from perennial.records import TrainingSet
+from perennial.records import Made, TrainingSet
 from perennial.steps.recording import recorded
-from perennial.steps.verified import download_verified, read_training_set, same_definition
+from perennial.steps.reuse import Work, remember, reuse, training_depends_on
+from perennial.steps.verified import download_verified, read_training_set, read_verified, same_definition
 from perennial.training.candidates import fit, parameters_of, predict
 from perennial.training.evaluation import metrics, parity_error
 from perennial.training.export import export
@@ -55,6 +56,9 @@ class Trained(BaseModel):
 def run(request: Request, ports: Ports) -> Trained:
     """Fit a candidate on the run's training set and leave ``model.onnx`` and ``candidate.json`` in the artifacts.
 
+    What an earlier run trained from the same inputs is taken over (`perennial.steps.reuse`), its files copied to where
+    this run's belong, so that nobody need know.
+
     Raises
     ------
     DefinitionError
@@ -66,10 +70,16 @@ def run(request: Request, ports: Ports) -> Trained:
     """
     with recorded(ports, request.run_id, f"train#{request.candidate}") as output:
         started = ports.clock.now()
-        same_definition(ports, request.model, request.run_id)
+        train_run = same_definition(ports, request.model, request.run_id)
         model = ports.definitions.model(request.model)
         candidate = model.candidate(request.candidate)
         training_set = read_training_set(ports, request.run_id)
+        depends_on = training_depends_on(model, candidate, training_set, _libraries())
+        work = Work(train_run, f"train#{candidate.name}", {**depends_on, "code": ports.code_version})
+        if candidate.estimator is not None:
+            output.why = "ran: nobody knows whether the code of a custom estimator is as it was"
+        elif reuse(ports, work, output, lambda made: _take_over(ports, request, made)):
+            return Trained.model_validate(output)
         learning, holdout = _read(ports, training_set, candidate)
         report, artifact = train(model, candidate, training_set.features, learning, holdout)
         content = report.model_dump_json(indent=2).encode()
@@ -89,6 +99,7 @@ def run(request: Request, ports: Ports) -> Trained:
             seconds=(ports.clock.now() - started).total_seconds(),
         )
         output.update(trained.model_dump(mode="json"))
+        remember(ports, work, output)
     return trained
 
 
@@ -128,6 +139,17 @@ def train(
         libraries=_libraries(),
     )
     return report, artifact
+
+
+def _take_over(ports: Ports, request: Request, made: Made) -> None:
+    """Copy the files that an earlier run trained to where this run's belong, once they are found to be unaltered."""
+    files = [
+        (file, read_verified(ports.artifacts, keys.candidate(request.model, made.run_id, request.candidate, file), sha))
+        for file, sha in (("model.onnx", made.output["onnx_sha256"]), ("candidate.json", made.output["report_sha256"]))
+    ]
+    for file, content in files if made.run_id != request.run_id else ():
+        kind = "application/json" if file.endswith(".json") else "application/octet-stream"
+        ports.artifacts.put(keys.candidate(request.model, request.run_id, request.candidate, file), content, kind)
 
 
 def _read(ports: Ports, training_set: TrainingSet, candidate: Candidate) -> tuple[Rows, Rows]:
