@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from perennial.records import StepRecord, Trigger
 from perennial.steps import admit
+from perennial.steps.kept_definitions import kept
 from tests.support.interruptions import each_death
 from tests.support.records import a_snapshot, a_version
 from tests.support.training_runs import ALARM, DATA, PERSON, put_snapshots, world
@@ -70,7 +72,11 @@ def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition() -> Non
     assert (run.kind, run.subject, run.status, run.trigger) == ("train", "fare", "running", PERSON)
     assert run.definition_hash == ports.definitions.fingerprint("fare")
     assert run.code_version == "test"
-    assert run.inputs == {"dataset": "trips", "revision": 1, "snapshots": ["s1"]}
+    place = run.inputs["definitions"]
+    assert run.inputs == {"dataset": "trips", "revision": 1, "snapshots": ["s1"], "definitions": place}
+    assert place["key"] == f"definitions/{run.definition_hash}.json"
+    assert hashlib.sha256(ports.artifacts.get(place["key"])).hexdigest() == place["sha256"]
+    assert kept(ports, run) == ports.definitions
     assert ports.catalog.step("run-1", "admit").output == admission.model_dump()
 
 

@@ -74,7 +74,7 @@ def run(request: Request, ports: Ports) -> Trained:
         model = ports.definitions.model(request.model)
         candidate = model.candidate(request.candidate)
         training_set = read_training_set(ports, request.run_id)
-        depends_on = training_depends_on(model, candidate, training_set, _libraries())
+        depends_on = training_depends_on(model, candidate, training_set, libraries())
         work = Work(train_run, f"train#{candidate.name}", {**depends_on, "code": ports.code_version})
         if candidate.estimator is not None:
             output.why = "ran: nobody knows whether the code of a custom estimator is as it was"
@@ -136,7 +136,7 @@ def train(
         parity_error=parity_error(expected, prediction),
         baseline={name: make_histogram(learning.features[:, i]) for i, name in enumerate(features)},
         prediction_baseline=make_histogram(prediction),
-        libraries=_libraries(),
+        libraries=libraries(),
     )
     return report, artifact
 
@@ -166,6 +166,7 @@ def _read(ports: Ports, training_set: TrainingSet, candidate: Candidate) -> tupl
     return (learning if start is None else learning.since(start)), holdout
 
 
-def _libraries() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Return the versions of the libraries that a trained candidate depends on."""
     modules: dict[str, Any] = {"numpy": np, "onnx": onnx, "onnxruntime": onnxruntime, "scikit-learn": sklearn}
     return {name: str(module.__version__) for name, module in modules.items()}
