@@ -11,7 +11,7 @@ from perennial.errors import DefinitionError, PerennialError, TransientError
 from perennial.ports import Ports
 
 STEPS: tuple[str, ...] = ("ingest", "backfill", "gather", "features", "forget", "admit", "training_set", "train")
-STEPS += ("evaluate", "register", "smoke", "promote", "fail")
+STEPS += ("evaluate", "register", "smoke", "promote", "fail", "rebuild")
 DONE, WRONG, TRANSIENT = 0, 10, 20
 log = logging.getLogger("perennial")
 

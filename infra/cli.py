@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from infra.cli_data import data
 from infra.cli_features import features
+from infra.cli_lineage import lineage
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, several, table
 from infra.local.cloud import CloudError, LocalCloud
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data)
+app.add_typer(lineage)
 app.add_typer(features, name="features")
 
 
@@ -109,7 +111,8 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
 def runs(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
     kind: Annotated[
-        Literal["ingest", "backfill", "forget", "train", "deploy"] | None, typer.Option(help="Only runs of this kind.")
+        Literal["ingest", "backfill", "forget", "train", "deploy", "rebuild"] | None,
+        typer.Option(help="Only runs of this kind."),
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
@@ -187,6 +190,9 @@ def feedback(
 def retrain(
     model: str,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do all work anew, also what an earlier run did the very same.")
+    ] = False,
     wait: Wait = True,
     stage: Stage = "local",
     name: Name = None,
@@ -196,7 +202,9 @@ def retrain(
     from infra.operations import start_training
 
     display = Display(json)
-    run = start_training(Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step)
+    run = start_training(
+        Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step, no_cache=no_cache
+    )
     content = run if isinstance(run, dict) else run.model_dump(mode="json")
     display.result(
         content,

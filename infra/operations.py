@@ -22,19 +22,24 @@ ROWS_PER_CALL = 500
 
 
 def start_training(
-    deployment: Deployment, model: str, reason: str, seconds: float | None, on_step: OnStep
+    deployment: Deployment, model: str, reason: str, seconds: float | None, on_step: OnStep, no_cache: bool = False
 ) -> Run | dict[str, str]:
     """Start the training state machine for a person; returns its run, or only its id if ``seconds`` is None."""
-    started = start_machine(deployment, "train", {"model": model}, reason)
+    started = start_machine(deployment, "train", {"model": model}, reason, no_cache=no_cache)
     return started if seconds is None else follow_started(deployment, started["run_id"], seconds, on_step)
 
 
 def start_machine(
-    deployment: Deployment, verb: str, about: Mapping[str, Any], reason: str, run_id: str | None = None
+    deployment: Deployment,
+    verb: str,
+    about: Mapping[str, Any],
+    reason: str,
+    run_id: str | None = None,
+    no_cache: bool = False,
 ) -> dict[str, str]:
     """Start a state machine for a person; returns the id of the run that it will record."""
     run_id = run_id or str(uuid.uuid4())
-    trigger = Trigger(kind="person", source=deployment.person, reason=reason)
+    trigger = Trigger(kind="person", source=deployment.person, reason=reason, no_cache=no_cache)
     deployment.client("stepfunctions").start_execution(
         stateMachineArn=deployment.outputs[f"{verb.capitalize()}MachineArn"],
         name=run_id,

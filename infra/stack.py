@@ -23,6 +23,7 @@ from infra.ingest import Ingest
 from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
+from infra.rebuild import Rebuild
 from infra.serving import Serving
 from infra.stage import Stage
 from infra.storage import RESULTS, Storage
@@ -69,6 +70,11 @@ ACCESS: dict[str, Access] = {
         reads=("training-sets/*", "candidates/*", "models/*"), writes=("reports/evaluation/*",), catalog="write"
     ),
     "register": Access(reads=("candidates/*",), writes=("models/*",), catalog="lock"),
+    "rebuild": Access(
+        reads=("snapshots/*", "features/*", "training-inputs/*", "definitions/*", "models/*"),
+        writes=("reports/rebuild/*",),
+        catalog="write",
+    ),
     "smoke": Access(reads=("models/*",), catalog="write"),
     "promote": Access(catalog="write"),
     "fail": Access(catalog="lock"),
@@ -81,8 +87,8 @@ ACCESS: dict[str, Access] = {
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""
-JOBS = ("ingest", "features", "forget", "training_set", "train")
-"""The steps that are Batch jobs: always (forget, train), or when there is much data."""
+JOBS = ("ingest", "features", "forget", "training_set", "train", "rebuild")
+"""The steps that are Batch jobs: always (forget, train, rebuild), or when there is much data."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,7 @@ INVOKES: dict[str, Invokes] = {
     "forget": Invokes(("features", "fail"), ("forget", "features"), announces=True),
     "train": Invokes(("admit", "training_set", "evaluate", "register", "fail"), ("training_set", "train")),
     "deploy": Invokes(("smoke", "promote", "fail")),
+    "rebuild": Invokes(("fail",), ("rebuild",)),
 }
 """What each machine calls, by its verb."""
 
@@ -176,6 +183,7 @@ class Perennial(Stack):
             "forget": forget,
             "train": train.machine,
             "deploy": deploy,
+            "rebuild": Rebuild(self, "Rebuild", on=on).machine,
         }
         monitoring.watch({verb: machine.machine for verb, machine in machines.items()}, serving.api)
         monitoring.dashboard(

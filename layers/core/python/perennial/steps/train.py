@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import sklearn
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from perennial import keys
 from perennial.definitions import Candidate, Model
@@ -47,6 +47,8 @@ class Trained(BaseModel):
     report_sha256: str
     rows: int
     """Rows that it learnt from."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the estimator."""
     metrics: dict[str, float]
     """On the held-out rows, by scikit-learn."""
     parity_error: float
@@ -94,6 +96,7 @@ def run(request: Request, ports: Ports) -> Trained:
             onnx_sha256=report.onnx_sha256,
             report_sha256=hashlib.sha256(content).hexdigest(),
             rows=report.rows,
+            parameters=report.parameters,
             metrics=report.metrics,
             parity_error=report.parity_error,
             seconds=(ports.clock.now() - started).total_seconds(),
