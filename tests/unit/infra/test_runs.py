@@ -12,6 +12,7 @@ from infra.runs import list_runs, show_run
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.steps import ingest
+from tests.support.whole_runs import small_world, trained
 from tests.support.world import new_ports, upload
 
 
@@ -60,3 +61,18 @@ def test_a_run_is_found_by_the_first_characters_of_its_id() -> None:
     assert [run["run_id"] for run in list_runs(ports.catalog, 5, None, None)[0]] == ["run-1"]
     with pytest.raises(NotFoundError, match="no run begins with 'x'"):
         show_run(ports, "x", rejected=0)
+
+
+def test_a_training_run_shows_what_it_used_what_came_of_it_and_why_each_step_ran() -> None:
+    ports = small_world()
+    trained(ports, "train-2")
+
+    content, shown = show_run(ports, "train-2", rejected=0)
+
+    text = printed(shown)
+    steps = {step["step"]: step for step in content["steps"]}
+    assert steps["train#ridge"]["reused_from"] == "train-1"
+    assert steps["train#ridge"]["output"]["parameters"] == {}
+    assert text.count("reused from run train-1: same inputs, definition and code") == 2
+    for part in ("definitions/", "manifest_sha256", "mae", steps["train#ridge"]["output"]["onnx_sha256"][:12]):
+        assert part in text

@@ -14,41 +14,16 @@ from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import Trigger
-from perennial.steps import admit, evaluate, features, forget, ingest, rebuild, register, train, training_set
+from perennial.steps import forget, ingest, rebuild, train
 from perennial.steps.kept_definitions import differences
 from tests.support.interruptions import copied, held
-from tests.support.world import DEFINITIONS, FARE, new_ports, survives_kills, upload
-
-ADA = Trigger(kind="person", source="ada", reason="an audit")
-KNOWN = FARE.model_copy(update={"retrain": FARE.retrain.model_copy(update={"min_rows": 1})})
-
-
-def ingested(ports: Ports, name: str = "a.csv", day: int = 1) -> None:
-    run_id = f"ingest-{name}"
-    ingest.run(ingest.Request(run_id=run_id, bucket="raw", key=upload(ports, name, day)), ports)
-    features.run(features.Request(run_id=run_id, dataset="rides"), ports)
-
-
-def trained(ports: Ports, run_id: str = "train-1") -> int:
-    admission = admit.run(admit.Request(run_id=run_id, model="fare", trigger=ADA), ports)
-    assert admission.admitted, admission.reason
-    training_set.run(training_set.Request(run_id=run_id, model="fare"), ports)
-    for name in admission.candidates:
-        train.run(train.Request(run_id=run_id, model="fare", candidate=name), ports)
-    evaluate.run(evaluate.Request(run_id=run_id, model="fare"), ports)
-    return register.run(register.Request(run_id=run_id, model="fare"), ports).version
-
-
-def world() -> Ports:
-    ports = new_ports(Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": KNOWN}))
-    ingested(ports)
-    assert trained(ports) == 1
-    return ports
+from tests.support.whole_runs import ADA, SMALL, ingested, small_world, trained
+from tests.support.world import DEFINITIONS, FARE, survives_kills
 
 
 @pytest.fixture(scope="module")
 def _world() -> Ports:
-    return world()
+    return small_world()
 
 
 @pytest.fixture
@@ -154,9 +129,9 @@ def test_rows_that_were_forgotten_are_told_with_the_erasure(ports: Ports) -> Non
 
 
 def test_what_a_search_chose_is_what_is_trained(ports: Ports) -> None:
-    searched = KNOWN.model_dump(mode="json")
+    searched = SMALL.model_dump(mode="json")
     searched["candidates"][0]["space"] = {"alpha": {"low": 0.1, "high": 10}}
-    model = type(KNOWN).model_validate(searched)
+    model = type(SMALL).model_validate(searched)
     definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": model})
     ports = replace(ports, definitions=definitions)
     assert trained(ports, "train-2") == 2

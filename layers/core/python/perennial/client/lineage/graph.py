@@ -83,8 +83,8 @@ class Lineage:
     def collapsed(self, most: int = 4) -> Lineage:
         """Return this lineage with one node in place of siblings of a kind, if there are more than ``most`` of them.
 
-        Siblings are as far from the thing, on the same side of it, and lead to the same nodes there (taken together
-        themselves, if need be).
+        Siblings are as far from the thing, on the same side of it, and lead to the same nodes that are nearer to it
+        (which may be taken together themselves).
         """
         group = {self.thing: self.thing}
         nodes = {self.thing: self.nodes[self.thing]}

@@ -165,7 +165,7 @@ class Walk:
             "definition_hash": run.definition_hash,
             "subject": run.subject,
         }
-        title = f"{run.kind} run {run.run_id[:13]}, {run.trigger.kind}, {run.status}"
+        title = f"{run.kind} {run.run_id[:13]}, by {run.trigger.kind}, {run.status}"
         return self._add(Node(f"run:{run.run_id}", "run", title, run.started_at.isoformat(), facts))
 
     def prediction(self, version: ModelVersion, prediction: PredictionId) -> str:
@@ -198,7 +198,7 @@ class Walk:
 
     def _table(self, view: str, key: str) -> str:
         facts = {"view": view, "manifest": key}
-        return self._add(Node(f"table:{key}", "table", f"{view}, table {key.rpartition('/')[2][:12]}", view, facts))
+        return self._add(Node(f"table:{key}", "table", f"{view} {key.rpartition('/')[2][:12]}", view, facts))
 
     def _training_set(self, model: str, made: TrainingSet) -> str:
         facts = {
@@ -209,7 +209,7 @@ class Walk:
             "files": made.sha256,
         }
         rows = f"{made.rows_train:,} + {made.rows_holdout:,} rows"
-        title = f"training set {made.training_set_id[:12]}, {rows}"
+        title = f"{made.training_set_id[:12]}, {rows}"
         name = f"training_set:{made.training_set_id}"
         return self._add(Node(name, "training_set", title, made.split_at.isoformat(), facts))
 
