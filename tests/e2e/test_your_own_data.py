@@ -34,15 +34,7 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
         answers = shell.json(*commands[-1])
         [run] = shell.json("runs", "--kind", "train")
         views = {view["view"]: view["rows"] for view in shell.json("features", "list")}
-        again = shell.json("retrain", "flat_rent")
-        steps = {step["step"]: step for step in shell.json("runs", again["run_id"])["steps"]}
-        lineage = shell.json("lineage", answers[0]["prediction_id"], "--svg", "lineage.svg")
-        forward = shell.json("lineage", "flats/flats.csv")
-        rebuilt = shell.json("rebuild", "flat_rent", "1")
-        artifacts = Deployment.connect("local", state=tmp_path / ".perennial").ports.artifacts
-        part = next(key for key in artifacts.keys("snapshots/flats/") if key.endswith(".parquet"))
-        artifacts.put(part, artifacts.get(part) + b" ")
-        tampered = shell.json("rebuild", "flat_rent", "2", code=1)
+        check_what_was_recorded(shell, run["run_id"], answers[0]["prediction_id"])
         down = shell.json("down")
     finally:
         LocalCloud(tmp_path / ".perennial").stop()
@@ -55,18 +47,31 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
     # The views of what was deployed, which is not the folder that `up` takes by default.
     assert set(views) == {"district_rents", "flat"}
     assert views["district_rents"] > 0
-    reused = {"reused_from": run["run_id"], "why": f"reused from run {run['run_id']}: same inputs, definition and code"}
-    for name in ("training_set", "train#ridge", "train#trees"):
-        assert {field: steps[name][field] for field in reused} == reused
-    files = [node for node in lineage["nodes"] if node["kind"] == "file"]
-    assert lineage["thing"] == f"prediction:{answers[0]['prediction_id']}"
-    content = (PAGE.parent / "examples/flats/uploads/flats.csv").read_bytes()
-    assert [file["sha256"] for file in files] == [hashlib.sha256(content).hexdigest()]
-    assert (tmp_path / "lineage.svg").read_text().startswith("<svg")
-    assert {"version:flat_rent@1", "predictions:flat_rent@1"} <= {node["id"] for node in forward["nodes"]}
-    assert rebuilt["outputs"]["identical"] is True, rebuilt["outputs"]
-    assert rebuilt["outputs"]["findings"] == []
-    assert tampered["outputs"]["identical"] is False
-    assert part in tampered["outputs"]["findings"][0]
     assert down == {"stopped": True}
     assert not (tmp_path / ".perennial").exists()
+
+
+def check_what_was_recorded(shell: Shell, run_id: str, prediction_id: str) -> None:
+    """The same again is reused; a prediction leads to its upload; the version is made again; tampering is told."""
+    again = shell.json("retrain", "flat_rent")
+    steps = {step["step"]: step for step in shell.json("runs", again["run_id"])["steps"]}
+    reused = {"reused_from": run_id, "why": f"reused from run {run_id}: same inputs, definition and code"}
+    for name in ("training_set", "train#ridge", "train#trees"):
+        assert {field: steps[name][field] for field in reused} == reused
+
+    lineage = shell.json("lineage", prediction_id, "--svg", "lineage.svg")
+    files = [node["sha256"] for node in lineage["nodes"] if node["kind"] == "file"]
+    assert lineage["thing"] == f"prediction:{prediction_id}"
+    assert files == [hashlib.sha256((PAGE.parent / "examples/flats/uploads/flats.csv").read_bytes()).hexdigest()]
+    assert (shell.folder / "lineage.svg").read_text().startswith("<svg")
+    forward = {node["id"] for node in shell.json("lineage", "flats/flats.csv")["nodes"]}
+    assert {"version:flat_rent@1", "predictions:flat_rent@1"} <= forward
+
+    rebuilt = shell.json("rebuild", "flat_rent", "1")["outputs"]
+    assert (rebuilt["identical"], rebuilt["findings"]) == (True, [])
+    artifacts = Deployment.connect("local", state=shell.folder / ".perennial").ports.artifacts
+    part = next(key for key in artifacts.keys("snapshots/flats/") if key.endswith(".parquet"))
+    artifacts.put(part, artifacts.get(part) + b" ")
+    tampered = shell.json("rebuild", "flat_rent", "1", code=1)["outputs"]
+    assert tampered["identical"] is False
+    assert part in tampered["findings"][0]

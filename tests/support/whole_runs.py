@@ -9,8 +9,13 @@ from perennial.steps import admit, evaluate, features, ingest, register, train, 
 from tests.support.world import DEFINITIONS, FARE, new_ports, upload
 
 ADA = Trigger(kind="person", source="ada", reason="an audit")
-SMALL = FARE.model_copy(update={"retrain": FARE.retrain.model_copy(update={"min_rows": 1})})
-"""The model, content with few rows."""
+SMALL = FARE.model_copy(
+    update={
+        "retrain": FARE.retrain.model_copy(update={"min_rows": 1}),
+        "features": {name: FARE.features[name] for name in sorted(FARE.features, reverse=True)},
+    }
+)
+"""The model, content with few rows; its features are in an order that is not that of the alphabet."""
 
 
 def ingested(ports: Ports, name: str = "a.csv", day: int = 1) -> Ports:

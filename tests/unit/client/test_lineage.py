@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,6 +18,7 @@ from rich.console import Console
 
 from infra.lineage import tree
 from perennial import keys
+from perennial.client import Client
 from perennial.client.lineage import Edge, Lineage, Node, draw_page, draw_svg, lineage_of
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import fake_ports
@@ -269,3 +272,13 @@ def test_an_erasure_s_stand_in_leads_back_to_the_original(ports: Ports) -> None:
     (left,) = (one for one in ports.catalog.ever_published("rides") if one.rewritten_from == before)
     assert f"snapshot:{before}" in lineage_of(ports, left.snapshot_id).before[f"snapshot:{left.snapshot_id}"]
     assert f"snapshot:{left.snapshot_id}" in lineage_of(ports, before).after[f"snapshot:{before}"]
+
+
+def test_the_notebook_example_of_the_page_runs(ports: Ports) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "lineage.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {"client": Client(ports)}
+    exec(example.replace("taxi_fare@3", "fare@2"), names)
+    found = names["found"]
+    assert isinstance(found, Lineage)
+    assert found.thing == "version:fare@2"

@@ -74,7 +74,7 @@ def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition() -> Non
     assert run.code_version == "test"
     place = run.inputs["definitions"]
     assert run.inputs == {"dataset": "trips", "revision": 1, "snapshots": ["s1"], "definitions": place}
-    assert place["key"] == f"definitions/{run.definition_hash}.json"
+    assert place["key"] == f"definitions/{place['sha256']}.json"
     assert hashlib.sha256(ports.artifacts.get(place["key"])).hexdigest() == place["sha256"]
     assert kept(ports, run) == ports.definitions
     assert ports.catalog.step("run-1", "admit").output == admission.model_dump()

@@ -91,6 +91,13 @@ def test_what_changed_is_named(ports: Ports, change: dict[str, Any], reason: str
     assert reasons(trained(replace(ports, **change), "run-2"))["line"] == reason
 
 
+def test_the_order_of_features_counts_for_it_is_that_of_the_columns(ports: Ports) -> None:
+    features = world().model("fare").features
+    turned = changed(ports, features=dict(reversed(features.items())))
+    assert turned.definitions.fingerprint("fare") == ports.definitions.fingerprint("fare")
+    assert reasons(trained(turned, "run-2"))["line"] == "ran: the model's features changed since run run-1"
+
+
 def test_other_rows_are_another_training_set(ports: Ports) -> None:
     assert reasons(trained(ports, "run-2", price=3.0))["line"] == "ran: the training set changed since run run-1"
 

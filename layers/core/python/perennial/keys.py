@@ -57,9 +57,9 @@ def training_inputs(model: str, sha256: str) -> str:
     return f"training-inputs/{model}/{sha256}.json"
 
 
-def definitions(fingerprint: str) -> str:
-    """JSON of a model's definitions, and of all that they depend on, as they were."""
-    return f"definitions/{fingerprint}.json"
+def definitions(sha256: str) -> str:
+    """JSON of a model's definitions, and of all that they depend on, as they were; addressed by its content."""
+    return f"definitions/{sha256}.json"
 
 
 def candidate(model: str, run_id: str, name: str, file: str) -> str:

@@ -37,11 +37,14 @@ def as_json(definitions: Definitions, model: str) -> dict[str, dict[str, Any]]:
 
 def keep(ports: Ports, model: str) -> dict[str, str]:
     """Write a model's definitions down, unless they are there; return the object's key and SHA-256."""
-    content = json.dumps(as_json(ports.definitions, model), sort_keys=True, separators=(",", ":")).encode()
-    key = keys.definitions(ports.definitions.fingerprint(model))
+    # In the order in which they were written: that of a model's features is the order of its columns. (A fingerprint
+    # does not know of it, so it is no name for this content.)
+    content = json.dumps(as_json(ports.definitions, model), separators=(",", ":")).encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    key = keys.definitions(sha256)
     if not ports.artifacts.exists(key):
         ports.artifacts.put(key, content, "application/json")
-    return {"key": key, "sha256": hashlib.sha256(content).hexdigest()}
+    return {"key": key, "sha256": sha256}
 
 
 def kept(ports: Ports, run: Run) -> Definitions:
@@ -75,11 +78,11 @@ def kept(ports: Ports, run: Run) -> Definitions:
 
 
 def differences(before: Any, after: Any, place: str = "") -> list[str]:
-    """Return the places at which two JSON values differ, such as ``models.fare.seed``."""
-    if before == after:
-        return []
+    """Return the places where two JSON values differ, such as ``models.fare.seed``; features also by their order."""
     if isinstance(before, dict) and isinstance(after, dict):
+        if place.endswith(".features") and list(before) != list(after):
+            return [place]
         names = sorted(before.keys() | after.keys())
         found = [differences(before.get(name), after.get(name), f"{place}.{name}".lstrip(".")) for name in names]
         return [one for each in found for one in each]
-    return [place]
+    return [] if before == after else [place]

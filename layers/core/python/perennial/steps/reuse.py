@@ -176,7 +176,9 @@ def _history(model: Model) -> list[float]:
 
 
 def _keys(definition: Model | Candidate, without: set[str]) -> dict[str, Any]:
-    return definition.model_dump(mode="json", exclude=without)
+    values = definition.model_dump(mode="json", exclude=without)
+    # Of all mappings of a definition this one has an order that counts: that of the columns.
+    return {name: list(value.items()) if name == "features" else value for name, value in values.items()}
 
 
 def _digest(value: Any) -> str:
