@@ -148,7 +148,7 @@ def test_a_run_that_is_under_way_while_the_stack_is_updated_may_submit_the_job_t
     jobs = stack.properties("AWS::Batch::JobDefinition")
     assert all(job["ResourceRetentionPolicy"] == {"SkipDeregisterOnUpdate": True} for job in jobs.values())
     submits = [given for _, given in stack.statements() if "batch:SubmitJob" in as_list(given["Action"])]
-    assert len(submits) == 4
+    assert len(submits) == 5
     for given in submits:
         definitions = [arn["Fn::Join"][1] for arn in given["Resource"] if "Fn::Join" in arn]
         assert definitions
