@@ -38,7 +38,7 @@ class Access:
     writes_tokens: bool = False
     """Whether it keeps the secrets by which executions that wait for people are told; no step reads them."""
     lists_runs: bool = False
-    """Whether it looks for runs in the order of their start."""
+    """Whether it looks for runs of one kind about one subject."""
     online: Literal["read", "write"] | None = None
     """What it does with the online feature store."""
     metrics: bool = False
@@ -99,7 +99,7 @@ class Access:
                 conditions={"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": [keys.approval_token("*", 0)[0]]}},
             )
         if self.lists_runs:
-            yield _allow(("dynamodb:Query",), f"{table}/index/{keys.BY_TIME}")
+            yield _allow(("dynamodb:Query",), f"{table}/index/{keys.BY_SUBJECT}")
         if self.online:
             yield _allow(_ONLINE[self.online], storage.online.table_arn)
 

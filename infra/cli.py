@@ -15,6 +15,7 @@ from rich.markup import escape
 from infra.cli_data import data
 from infra.cli_experiments import experimenting
 from infra.cli_features import features
+from infra.cli_lineage import lineage
 from infra.cli_registry import registry
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, several, table
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(data)
 app.add_typer(registry)
 app.add_typer(experimenting)
+app.add_typer(lineage)
 app.add_typer(features, name="features")
 
 
@@ -113,7 +115,7 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
 def runs(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
     kind: Annotated[
-        Literal["ingest", "backfill", "forget", "train", "deploy", "experiment"] | None,
+        Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild"] | None,
         typer.Option(help="Only runs of this kind."),
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
@@ -207,6 +209,9 @@ def feedback(
 def retrain(
     model: str,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do all work anew, also what an earlier run did the very same.")
+    ] = False,
     wait: Wait = True,
     stage: Stage = "local",
     name: Name = None,
@@ -216,7 +221,9 @@ def retrain(
     from infra.operations import start_training
 
     display = Display(json)
-    run = start_training(Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step)
+    run = start_training(
+        Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step, no_cache=no_cache
+    )
     content = run if isinstance(run, dict) else run.model_dump(mode="json")
     display.result(
         content,

@@ -32,7 +32,7 @@ _NOT_DEPLOYED = "client"
 
 
 def code_version() -> str:
-    """Return the fingerprint of the deployed code (16 hex digits): the library and the functions."""
+    """Return the fingerprint of the deployed code (16 hex digits): library, functions, and the packages they run on."""
     digest = hashlib.sha256()
     for folder in (LIBRARY, FUNCTIONS):
         for path in sorted(path for kind in _CODE for path in folder.rglob(kind)):
@@ -40,6 +40,9 @@ def code_version() -> str:
                 continue
             digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted((ROOT / "layers").glob("*/requirements.txt")):  # of the layers and of the container
+        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 

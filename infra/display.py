@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.tree import Tree
 
 from perennial.records import Run, StepRecord
 
@@ -63,13 +64,13 @@ class Display:
             task = progress.add_task(what, total=total)
             yield lambda: progress.advance(task)
 
-    def result(self, content: Any, *shown: Table | str) -> None:
+    def result(self, content: Any, *shown: Table | Tree | str) -> None:
         """Print a command's result: the content as JSON, or what is shown of it to people."""
         if self.as_json:
             sys.stdout.write(json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
             return
         for part in shown:
-            self.console.print(part, markup=isinstance(part, Table | Markup))
+            self.console.print(part, markup=not isinstance(part, str) or isinstance(part, Markup))
 
     def step(self, run: Run, step: StepRecord) -> None:
         """Print a line for a step that ended."""
@@ -141,12 +142,18 @@ def describe_run(run: Run) -> str:
         uploads, deleted = outputs["uploads"], "deleted" if outputs["uploads_deleted"] else "not deleted"
         rows = several(outputs["rows"]["snapshots"], "row")
         return f"{rows} forgotten; held by {several(len(uploads), 'upload')}, {deleted}"
-    if run.kind == "train" and "version" in outputs:
-        return f"version {outputs['version']}" + ("" if outputs.get("passed") else ", refused by the gate")
     if run.kind == "experiment":
         return ", ".join(
             [run.inputs.get("name", ""), *(f"{k} {v:,.4g}" for k, v in outputs.get("metrics", {}).items())]
         )
-    if run.kind == "deploy" and "version" in outputs:
-        return f"version {outputs['version']} serves"
-    return ""
+    return _describe_version(run.kind, outputs) if "version" in outputs else ""
+
+
+def _describe_version(kind: str, outputs: Mapping[str, Any]) -> str:
+    """Return what a run came to that is about a version."""
+    ends = {
+        "train": "" if outputs.get("passed") else ", refused by the gate",
+        "rebuild": " is identical" if outputs.get("identical") else " differs",
+        "deploy": " serves",
+    }
+    return f"version {outputs['version']}{ends.get(kind, '')}"

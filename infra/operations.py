@@ -23,10 +23,11 @@ ROWS_PER_CALL = 500
 
 
 def start_training(
-    deployment: Deployment, model: str, reason: str, seconds: float | None, on_step: OnStep
+    deployment: Deployment, model: str, reason: str, seconds: float | None, on_step: OnStep, no_cache: bool = False
 ) -> Run | dict[str, str]:
     """Start the training state machine for a person; returns its run, or only its id if ``seconds`` is None."""
-    started = start_machine(deployment, "train", {"model": model}, reason)
+    trigger = Trigger(kind="person", source=deployment.person, reason=reason, no_cache=no_cache)
+    started = start_machine(deployment, "train", {"model": model}, trigger)
     return started if seconds is None else follow_started(deployment, started["run_id"], seconds, on_step)
 
 

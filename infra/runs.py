@@ -41,11 +41,12 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
     quarantine = _quarantine(ports, run, steps, rejected)
     content = {**run.model_dump(mode="json"), "steps": [s.model_dump(mode="json") for s in steps]}
     head = escape(f"{describe_run(run)}\nid       {run.run_id}\ntrigger  {run.trigger.kind}: {run.trigger.source}")
-    lines = [(s.step, mark(s.status), s.started_at, _seconds(s), s.error) for s in steps]
+    lines = [(s.step, mark(s.status), s.started_at, _seconds(s), s.error or s.why) for s in steps]
     shown: list[Table | Markup] = [
         Markup(f"{run.kind} {escape(run.subject)} {mark(run.status)} {head} {escape(run.trigger.reason)}"),
-        table("", ["step", "", "started", "seconds", "error"], lines),
+        table("", ["step", "", "started", "seconds", "why, or what went wrong"], lines),
         *search_progress(next((s.output for s in steps if s.step == "search"), {})),
+        *_what_it_used(run, steps),
     ]
     if run.kind == "experiment":
         logged, more = show_experiment(ports, run)
@@ -60,6 +61,34 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
         Markup(escape(f"all of them: {quarantine['location']}")),
     ]
     return {**content, "quarantine": quarantine}, shown
+
+
+def _what_it_used(run: Run, steps: list[StepRecord]) -> list[Table]:
+    """Return what a run was given, what came of it, and how its candidates did, as far as there is any."""
+    shown = [
+        table(title, [title, "value"], [(name, _brief(value)) for name, value in values.items()])
+        for title, values in (("input", run.inputs), ("output", run.outputs))
+        if values
+    ]
+    trained = [(s.step.removeprefix("train#"), s.output) for s in steps if "onnx_sha256" in s.output]
+    if trained:
+        figures = [
+            (name, _brief(output.get("parameters", {})), _brief(output["metrics"]), output["onnx_sha256"][:12])
+            for name, output in trained
+        ]
+        shown.append(table("", ["candidate", "parameters", "held-out metrics", "ONNX"], figures))
+    return shown
+
+
+def _brief(value: Any) -> str:
+    """Return a JSON value in a line: of many only how many there are."""
+    if isinstance(value, list) and len(value) > 3:
+        return f"{len(value):,}, from {_brief(value[0])} to {_brief(value[-1])}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_brief(each)}" for name, each in value.items())
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return ", ".join(map(_brief, value)) if isinstance(value, list) else str(value)
 
 
 def find_run(catalog: Catalog, run_id: str) -> Run:

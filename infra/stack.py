@@ -23,6 +23,7 @@ from infra.ingest import Ingest
 from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
+from infra.rebuild import Rebuild
 from infra.serving import Serving
 from infra.stage import Stage
 from infra.storage import RESULTS, Storage
@@ -56,17 +57,17 @@ ACCESS: dict[str, Access] = {
         online="write",
     ),
     "features": Access(reads=("snapshots/*", "features/*"), writes=("features/*",), catalog="write", online="write"),
-    "admit": Access(catalog="lock", lists_runs=True),
+    "admit": Access(reads=("definitions/*",), writes=("definitions/*",), catalog="lock", lists_runs=True),
     # A view that is behind the dataset is refreshed first.
     "training_set": Access(
-        reads=("snapshots/*", "features/*"),
-        writes=("training-sets/*", "features/*"),
+        reads=("snapshots/*", "features/*", "training-sets/*", "training-inputs/*"),
+        writes=("training-sets/*", "training-inputs/*", "features/*"),
         catalog="write",
         online="write",
     ),
     "search": Access(reads=("trials/*",), writes=("trials/*",), catalog="write"),
     "trial": Access(reads=("training-sets/*", "trials/*"), writes=("trials/*",), catalog="read"),
-    "train": Access(reads=("training-sets/*",), writes=("candidates/*",), catalog="write"),
+    "train": Access(reads=("training-sets/*", "candidates/*"), writes=("candidates/*",), catalog="write"),
     # What others made is opened here first, by a role that reaches nothing else.
     "take_submission": Access(reads=("training-sets/*", "submissions/*"), writes=("candidates/*",), catalog="write"),
     "evaluate": Access(
@@ -77,6 +78,11 @@ ACCESS: dict[str, Access] = {
     ),
     "ask_approval": Access(catalog="write", writes_tokens=True),
     "settle_approval": Access(catalog="write"),
+    "rebuild": Access(
+        reads=("snapshots/*", "features/*", "training-inputs/*", "definitions/*", "models/*"),
+        writes=("reports/rebuild/*",),
+        catalog="write",
+    ),
     "smoke": Access(reads=("models/*",), catalog="write"),
     "promote": Access(reads=("models/*",), catalog="write"),
     "fail": Access(catalog="lock"),
@@ -89,8 +95,8 @@ ACCESS: dict[str, Access] = {
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""
-JOBS = ("ingest", "features", "forget", "training_set", "trial", "train", "take_submission")
-"""The steps that are Batch jobs: always (forget, trial, train, take_submission), or when there is much data."""
+JOBS = ("ingest", "features", "training_set", "forget", "trial", "train", "take_submission", "rebuild")
+"""The steps that are Batch jobs: the first three when there is much data, the others always."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ INVOKES: dict[str, Invokes] = {
         announces=True,
     ),
     "deploy": Invokes(("smoke", "promote", "fail")),
+    "rebuild": Invokes(("fail",), ("rebuild",)),
 }
 """What each machine calls, by its verb."""
 
@@ -188,6 +195,7 @@ class Perennial(Stack):
             "forget": forget,
             "train": train.machine,
             "deploy": deploy,
+            "rebuild": Rebuild(self, "Rebuild", on=on).machine,
         }
         monitoring.watch({verb: machine.machine for verb, machine in machines.items()}, serving.api)
         monitoring.dashboard(

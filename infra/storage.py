@@ -37,11 +37,9 @@ class Storage(Construct):
         self.catalog = self._table(
             "Catalog", sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING)
         )
-        self.catalog.add_global_secondary_index(
-            index_name=keys.BY_TIME,
-            partition_key=dynamodb.Attribute(name="gsi1pk", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="gsi1sk", type=dynamodb.AttributeType.STRING),
-        )
+        for index, names in keys.INDEXES.items():
+            partition, sort = (dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING) for name in names)
+            self.catalog.add_global_secondary_index(index_name=index, partition_key=partition, sort_key=sort)
         self.online = self._table("Online")
 
     def _key(self) -> kms.Key:

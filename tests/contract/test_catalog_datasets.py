@@ -123,3 +123,12 @@ def test_versions_of_a_view_stand_beside_each_other(catalog: Catalog) -> None:
     assert catalog.view("zone_stats", "e" * 64).revision == 1
     with pytest.raises(NotFoundError, match="zone_stats"):
         catalog.view("zone_stats", "d" * 64)
+
+
+def test_what_was_ever_published_is_found_also_when_it_is_not_live_any_more(catalog: Catalog) -> None:
+    catalog.publish_snapshot(a_snapshot("s1"))
+    catalog.publish_snapshot(a_snapshot("s2", source="s3://raw/trips/s1.csv", source_version="v2"))
+    catalog.publish_snapshot(a_snapshot("s3", dataset="rides"))
+    assert [snapshot.snapshot_id for snapshot in catalog.snapshots("trips")[0]] == ["s2"]
+    assert [snapshot.snapshot_id for snapshot in catalog.ever_published("trips")] == ["s1", "s2"]
+    assert catalog.ever_published("nothing") == []

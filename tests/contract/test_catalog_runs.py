@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog
+from perennial.records import Made
 from tests.support.records import AT, a_run, a_step
 
 
@@ -125,3 +127,41 @@ def test_only_the_holder_gives_a_lock_back(catalog: Catalog) -> None:
     catalog.release("lock", "run-1")
     catalog.release("lock", "run-1")
     assert catalog.claim("lock", "run-2", until, AT) == "run-2"
+
+
+def made(key: str = "k1", **changes: Any) -> Made:
+    example: dict[str, Any] = {
+        "subject": "fare",
+        "step": "train#ridge",
+        "key": key,
+        "inputs": {"code": "c"},
+        "run_id": "run-1",
+    }
+    return Made(**{**example, "why": "ran", "output": {"rows": 7}, "at": AT, **changes})
+
+
+def test_what_a_step_made_is_remembered_by_its_inputs_and_as_the_last(catalog: Catalog) -> None:
+    assert catalog.remembered("fare", "train#ridge", "k1") is None
+    assert catalog.remembered("fare", "train#ridge") is None
+    first, second = made(), made("k2", run_id="run-2")
+    catalog.remember(first)
+    catalog.remember(second)
+    assert catalog.remembered("fare", "train#ridge", "k1") == first
+    assert catalog.remembered("fare", "train#ridge") == second
+    for other in (("tips", "train#ridge"), ("fare", "train#ridge2"), ("fare", "train#rid")):
+        assert catalog.remembered(*other) is None
+        assert catalog.remembered(*other, "k1") is None
+
+
+def test_what_was_made_anew_takes_the_place_of_what_was_remembered(catalog: Catalog) -> None:
+    catalog.remember(made())
+    catalog.remember(made(run_id="run-3"))
+    assert catalog.remembered("fare", "train#ridge", "k1") == made(run_id="run-3")
+
+
+def test_runs_of_one_kind_about_one_subject_show_how_they_ended(catalog: Catalog) -> None:
+    catalog.start_run(a_run("train-1", kind="train", subject="fare"))
+    catalog.start_run(a_run("train-2", kind="train", subject="fares"))
+    catalog.start_run(a_run("deploy-1", kind="deploy", subject="fare"))
+    catalog.finish_run("train-1", "succeeded", AT)
+    assert [(run.run_id, run.status) for run in catalog.runs(5, "train", "fare")] == [("train-1", "succeeded")]

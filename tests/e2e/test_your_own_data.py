@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import LocalCloud
+from perennial.client.deployment import Deployment
 from tests.e2e.shell import Shell
 
 pytestmark = pytest.mark.e2e
@@ -47,6 +49,7 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
         answers = shell.json(*commands[-1])
         [run] = shell.json("runs", "--kind", "train")
         views = {view["view"]: view["rows"] for view in shell.json("features", "list")}
+        check_what_was_recorded(shell, run["run_id"], answers[0]["prediction_id"])
         told = in_a_notebook(tmp_path)
         tried, runs = shell.json("experiments", "flat_rent"), shell.json("runs", "--kind", "experiment")
         shown = shell.json("runs", next(each["run_id"] for each in tried if each["name"] == "4 leaves"))
@@ -96,3 +99,29 @@ def assert_judged(told: Any, tried: Any, runs: Any, shown: Any, later: Any) -> N
     assert {(each["status"], each["trigger"]["kind"]) for each in runs} == {("succeeded", "person")}
     assert shown["parameters"]["max_leaf_nodes"] == 4
     assert [file["name"] for file in shown["artifacts"]] == ["judged.csv"]
+
+
+def check_what_was_recorded(shell: Shell, run_id: str, prediction_id: str) -> None:
+    """The same again is reused; a prediction leads to its upload; the version is made again; tampering is told."""
+    again = shell.json("retrain", "flat_rent")
+    steps = {step["step"]: step for step in shell.json("runs", again["run_id"])["steps"]}
+    reused = {"reused_from": run_id, "why": f"reused from run {run_id}: same inputs, definition and code"}
+    for name in ("training_set", "train#ridge", "train#trees"):
+        assert {field: steps[name][field] for field in reused} == reused
+
+    lineage = shell.json("lineage", prediction_id, "--svg", "lineage.svg")
+    files = [node["sha256"] for node in lineage["nodes"] if node["kind"] == "file"]
+    assert lineage["thing"] == f"prediction:{prediction_id}"
+    assert files == [hashlib.sha256((PAGE.parent / "examples/flats/uploads/flats.csv").read_bytes()).hexdigest()]
+    assert (shell.folder / "lineage.svg").read_text().startswith("<svg")
+    forward = {node["id"] for node in shell.json("lineage", "flats/flats.csv")["nodes"]}
+    assert {"version:flat_rent@1", "predictions:flat_rent@1"} <= forward
+
+    rebuilt = shell.json("rebuild", "flat_rent", "1")["outputs"]
+    assert (rebuilt["identical"], rebuilt["findings"]) == (True, [])
+    artifacts = Deployment.connect("local", state=shell.folder / ".perennial").ports.artifacts
+    part = next(key for key in artifacts.keys("snapshots/flats/") if key.endswith(".parquet"))
+    artifacts.put(part, artifacts.get(part) + b" ")
+    tampered = shell.json("rebuild", "flat_rent", "1", code=1)["outputs"]
+    assert tampered["identical"] is False
+    assert part in tampered["findings"][0]

@@ -125,6 +125,14 @@ def test_the_container_forgets_what_the_request_names(uploaded: Ports) -> None:
     assert not uploaded.artifacts.exists(event("forget")["request_key"])
 
 
+def test_the_container_makes_a_version_again(uploaded: Ports) -> None:
+    up_to("register", uploaded)
+    assert functions.batch.main(["rebuild", json.dumps(event("rebuild"))], uploaded) == 0
+    found = uploaded.catalog.step("rebuild-1", "rebuild").output
+    assert (found["identical"], found["findings"]) == (True, [])
+    assert functions.batch.main(["rebuild", json.dumps(event("rebuild", version=7))], uploaded) == 10
+
+
 def test_admit_lets_the_first_model_be_trained(uploaded: Ports) -> None:
     found = up_to("admit", uploaded)
     assert (found["admitted"], found["candidates"]) == (True, ["ridge"])

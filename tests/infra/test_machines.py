@@ -94,7 +94,7 @@ def test_an_execution_that_is_ended_from_outside_is_recorded_too(stack: Synthesi
 
     assert all(pattern["detail"]["status"] == ["ABORTED", "TIMED_OUT"] for pattern in patterns)
     watched = [json.dumps(pattern["detail"]["stateMachineArn"]) for pattern in patterns]
-    assert len(set(watched)) == len(stack.properties("AWS::StepFunctions::StateMachine")) == 5
+    assert len(set(watched)) == len(stack.properties("AWS::StepFunctions::StateMachine")) == 6
 
 
 def test_every_step_is_told_the_run(stack: Synthesised) -> None:
@@ -215,7 +215,7 @@ def test_a_run_that_is_under_way_while_the_stack_is_updated_may_submit_the_job_t
     jobs = stack.properties("AWS::Batch::JobDefinition")
     assert all(job["ResourceRetentionPolicy"] == {"SkipDeregisterOnUpdate": True} for job in jobs.values())
     submits = [given for _, given in stack.statements() if "batch:SubmitJob" in as_list(given["Action"])]
-    assert len(submits) == 4
+    assert len(submits) == 5
     for given in submits:
         definitions = [arn["Fn::Join"][1] for arn in given["Resource"] if "Fn::Join" in arn]
         assert definitions

@@ -64,11 +64,11 @@ def test_tables_have_the_keys_that_the_library_writes(stack: Synthesised) -> Non
     (catalog,) = [table for id, table in tables.items() if "Catalog" in id]
     (online,) = [table for id, table in tables.items() if "Online" in id]
     assert [key["AttributeName"] for key in catalog["KeySchema"]] == ["pk", "sk"]
-    (index,) = catalog["GlobalSecondaryIndexes"]
-    assert (index["IndexName"], [key["AttributeName"] for key in index["KeySchema"]]) == (
-        "by_time",
-        ["gsi1pk", "gsi1sk"],
-    )
+    indexes = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in catalog["GlobalSecondaryIndexes"]
+    }
+    assert indexes == {"by_time": ["gsi1pk", "gsi1sk"], "by_subject": ["gsi2pk", "gsi2sk"]}
     assert [key["AttributeName"] for key in online["KeySchema"]] == ["pk"]
     for table in tables.values():
         assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}

@@ -18,13 +18,10 @@ def create_tables(dynamodb: Any, catalog: str = CATALOG, online: str = ONLINE) -
         TableName=catalog,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=_schema("pk", "sk"),
-        AttributeDefinitions=[_text(name) for name in ("pk", "sk", "gsi1pk", "gsi1sk")],
+        AttributeDefinitions=[_text(name) for name in ("pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk")],
         GlobalSecondaryIndexes=[
-            {
-                "IndexName": keys.BY_TIME,
-                "KeySchema": _schema("gsi1pk", "gsi1sk"),
-                "Projection": {"ProjectionType": "ALL"},
-            }
+            {"IndexName": index, "KeySchema": _schema(*names), "Projection": {"ProjectionType": "ALL"}}
+            for index, names in keys.INDEXES.items()
         ],
     )
     dynamodb.create_table(

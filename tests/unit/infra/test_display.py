@@ -62,3 +62,10 @@ def test_one_is_singular(amount: int, said: str) -> None:
 )
 def test_a_length_of_time_is_said_in_the_largest_unit_that_is_whole(length: timedelta, said: str) -> None:
     assert duration(length) == said
+
+
+@pytest.mark.parametrize(("identical", "phrase"), [(True, "version 3 is identical"), (False, "version 3 differs")])
+def test_a_rebuild_is_told_by_whether_it_is_the_same(identical: bool, phrase: str) -> None:
+    run = a_run(kind="rebuild", subject="fare", status="succeeded", outputs={"version": 3, "identical": identical})
+
+    assert describe_run(run) == phrase

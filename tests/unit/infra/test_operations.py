@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
 
-from infra.operations import predictions_table
+from infra.operations import predictions_table, start_training
+from perennial.records import Trigger
 
 
 @pytest.mark.parametrize(
@@ -24,3 +27,23 @@ def test_predictions_are_shown_with_their_labels(answer: dict[str, Any], columns
     shown = predictions_table("churn", [{"prediction_id": "1-x-0", "version": 1, **answer}])
     cells = {str(column.header): list(column.cells) for column in shown.columns}
     assert cells == {"prediction": ["1-x-0"], "version": ["1"], **{name: [cell] for name, cell in columns.items()}}
+
+
+@pytest.mark.parametrize("no_cache", [False, True])
+def test_a_person_s_training_says_whether_all_work_is_to_be_done_anew(no_cache: bool) -> None:
+    started: list[dict[str, str]] = []
+
+    class Deployment:
+        person = "arn:aws:iam::000000000000:user/ada"
+        outputs: ClassVar = {"TrainMachineArn": "arn:train"}
+
+        def client(self, _: str) -> Any:
+            return SimpleNamespace(start_execution=lambda **asked: started.append(asked))
+
+    run = start_training(cast(Any, Deployment()), "fare", "why not", None, lambda *_: None, no_cache=no_cache)
+
+    [asked] = started
+    content = json.loads(asked["input"])
+    assert (asked["stateMachineArn"], asked["name"]) == ("arn:train", cast(dict[str, str], run)["run_id"])
+    assert content["model"] == "fare"
+    assert Trigger.model_validate(content["trigger"]).no_cache is no_cache

@@ -13,6 +13,7 @@ from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.steps import ingest
 from tests.support.searches import LINE, plan, search_all, searching, try_one
+from tests.support.whole_runs import small_world, trained
 from tests.support.world import new_ports, upload
 
 
@@ -85,3 +86,18 @@ def test_a_run_s_search_is_shown_with_its_best_and_what_ended_it() -> None:
 def test_a_run_without_a_search_shows_none() -> None:
     _, shown = show_run(ingested(), "run-1", rejected=1)
     assert "trials" not in printed(shown)
+
+
+def test_a_training_run_shows_what_it_used_what_came_of_it_and_why_each_step_ran() -> None:
+    ports = small_world()
+    trained(ports, "train-2")
+
+    content, shown = show_run(ports, "train-2", rejected=0)
+
+    text = printed(shown)
+    steps = {step["step"]: step for step in content["steps"]}
+    assert steps["train#ridge"]["reused_from"] == "train-1"
+    assert steps["train#ridge"]["output"]["parameters"] == {}
+    assert text.count("reused from run train-1: same inputs, definition and code") == 2
+    for part in ("definitions/", "manifest_sha256", "mae", steps["train#ridge"]["output"]["onnx_sha256"][:12]):
+        assert part in text

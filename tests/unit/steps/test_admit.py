@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from perennial.records import StepRecord, Trigger
 from perennial.steps import admit
+from perennial.steps.kept_definitions import kept
 from tests.support.interruptions import each_death
 from tests.support.records import a_snapshot, a_version
 from tests.support.training_runs import ALARM, DATA, PERSON, put_snapshots, world
@@ -56,7 +59,7 @@ def crown(ports: Ports) -> None:
     ports.catalog.promote("fare", 1, None, ports.clock.now(), "test", "first")
 
 
-def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition() -> None:
+def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition(tmp_path: Path) -> None:
     ports = a_ports()
     admission = ask(ports)
     assert admission.model_dump() == {
@@ -65,13 +68,18 @@ def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition() -> Non
         "reason": "",
         "candidates": ["line", "trees"],
         "submission": "",
+        "searches": False,
         "dataset_bytes": 1000,  # what a_snapshot() is said to take
     }
     run = ports.catalog.run("run-1")
     assert (run.kind, run.subject, run.status, run.trigger) == ("train", "fare", "running", PERSON)
     assert run.definition_hash == ports.definitions.fingerprint("fare")
     assert run.code_version == "test"
-    assert run.inputs == {"dataset": "trips", "revision": 1, "snapshots": ["s1"]}
+    place = run.inputs["definitions"]
+    assert run.inputs == {"dataset": "trips", "revision": 1, "snapshots": ["s1"], "definitions": place}
+    assert place["key"] == f"definitions/{place['sha256']}.json"
+    assert hashlib.sha256(ports.artifacts.get(place["key"])).hexdigest() == place["sha256"]
+    assert kept(ports, run, tmp_path) == ports.definitions
     assert ports.catalog.step("run-1", "admit").output == admission.model_dump()
 
 

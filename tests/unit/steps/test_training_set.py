@@ -79,7 +79,7 @@ def test_a_training_set_joins_what_was_known_and_splits_by_time(tmp_path: Path) 
 def test_the_record_names_each_file_with_its_sha256() -> None:
     ports = admitted(ingested(new_ports()))
     made = run(ports)
-    assert set(made.sha256) == {made.train_key, made.holdout_key, made.views["past"]}
+    assert set(made.sha256) == {made.train_key, made.holdout_key, made.views["past"], made.inputs_key}
     assert all(digest in key for key, digest in made.sha256.items())
     assert set(made.sha256) <= set(ports.artifacts.keys(""))
 

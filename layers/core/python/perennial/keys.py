@@ -52,6 +52,16 @@ def training_set(model: str, sha256: str, part: str) -> str:
     return f"training-sets/{model}/{part}-{sha256}.parquet"
 
 
+def training_inputs(model: str, sha256: str) -> str:
+    """JSON of what a training set was made from, addressed by its content; it holds no rows, so it outlives them."""
+    return f"training-inputs/{model}/{sha256}.json"
+
+
+def definitions(sha256: str) -> str:
+    """JSON of a model's definitions, and of all that they depend on, as they were; addressed by its content."""
+    return f"definitions/{sha256}.json"
+
+
 def candidate(model: str, run_id: str, name: str, file: str) -> str:
     """A file that training one candidate made."""
     return f"candidates/{model}/{run_id}/{name}/{file}"
@@ -88,6 +98,11 @@ def evaluation_report(model: str, run_id: str, suffix: str = "json") -> str:
     return f"reports/evaluation/{model}/{run_id}.{suffix}"
 
 
+def rebuild_report(model: str, run_id: str) -> str:
+    """JSON of how a version that was made again compares with the one that was registered."""
+    return f"reports/rebuild/{model}/{run_id}.json"
+
+
 def artifact(model: str, version: int, file: str) -> str:
     """A file of a registered version: ``model.onnx``, ``manifest.json``, ``card.json`` or ``card.html``."""
     return f"models/{model}/{version}/{file}"
@@ -114,10 +129,14 @@ def forget_request(run_id: str) -> str:
     return f"requests/forget/{run_id}.json"
 
 
-# --- DynamoDB, catalog table: pk, sk; index ``by_time`` on gsi1pk, gsi1sk ------------------------------
+# --- DynamoDB, catalog table: pk, sk; indexes ``by_time`` on gsi1pk, gsi1sk; ``by_subject`` on gsi2pk, gsi2sk ---
 
 BY_TIME = "by_time"
 """The index that lists runs in the order of their start."""
+BY_SUBJECT = "by_subject"
+"""The index that lists the runs of one kind about one dataset or model, in the order of their start."""
+INDEXES = {BY_TIME: ("gsi1pk", "gsi1sk"), BY_SUBJECT: ("gsi2pk", "gsi2sk")}
+"""Index to its partition and sort key."""
 
 
 def moment(at: datetime) -> str:
@@ -138,6 +157,16 @@ def step(run_id: str, name: str = "") -> tuple[str, str]:
 def all_runs() -> str:
     """Index partition of all runs."""
     return "RUNS"
+
+
+def runs_about(kind: str, subject: str) -> str:
+    """Index partition of the runs of one kind about one dataset or model."""
+    return f"RUNS#{kind}#{subject}"
+
+
+def remembered(subject: str, step: str, key: str = "") -> tuple[str, str]:
+    """What a step made from the inputs of a key; with no key, what it made last."""
+    return f"MADE#{subject}", f"KEY#{step}#{key}" if key else f"LATEST#{step}"
 
 
 def dataset(name: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The catalog on DynamoDB: one table, ``pk`` and ``sk``, with the index ``by_time``."""
+"""The catalog on DynamoDB: one table, ``pk`` and ``sk``, with the indexes ``by_time`` and ``by_subject``."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class DynamoCatalog(Runs, Datasets, Models, Registry, Experiments):
     client : DynamoDBClient
         The DynamoDB client.
     table : str
-        Name of the table: string keys ``pk`` and ``sk``, index ``by_time`` on ``gsi1pk`` and ``gsi1sk`` that
-        projects all attributes, time to live on ``expires_at``.
+        Name of the table: string keys ``pk`` and ``sk``, indexes ``by_time`` on ``gsi1pk`` and ``gsi1sk``
+        and ``by_subject`` on ``gsi2pk`` and ``gsi2sk`` that project all attributes, time to live on ``expires_at``.
     """
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:

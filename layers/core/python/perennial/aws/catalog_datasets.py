@@ -55,13 +55,16 @@ class Datasets:
         uploads, revision = self.uploads(dataset)
         return [upload.snapshot for upload in uploads], revision
 
+    def ever_published(self, dataset: str) -> list[Snapshot]:
+        """Return all snapshots that a dataset ever had, live or not, in the order of their ids."""
+        found = self._table.query(keys.dataset_snapshot(dataset))
+        return [Snapshot.model_validate_json(entry["body"]["S"]) for entry in found]
+
     def uploads(self, dataset: str) -> tuple[list[LiveUpload], int]:
         """Return the live snapshots with their originals and latest uploads, and the dataset's revision."""
         for _ in attempts(f"dataset {dataset}"):
             state, _ = self._state(dataset)
-            found = self._table.query(keys.dataset_snapshot(dataset))
-            records = [Snapshot.model_validate_json(entry["body"]["S"]) for entry in found]
-            by_id = {snapshot.snapshot_id: snapshot for snapshot in records}
+            by_id = {snapshot.snapshot_id: snapshot for snapshot in self.ever_published(dataset)}
             if by_id.keys() >= state.live() | state.originals().keys():
                 return state.uploads(by_id), state.revision
         raise AssertionError("attempts() ends by raising")

@@ -11,7 +11,7 @@ from perennial import keys
 from perennial.aws.errors import attempts
 from perennial.aws.table import Item, Table, item
 from perennial.errors import NotFoundError
-from perennial.records import Run, StepRecord
+from perennial.records import Made, Run, StepRecord
 
 
 class Runs:
@@ -52,8 +52,12 @@ class Runs:
     def runs(self, limit: int = 50, kind: str | None = None, subject: str | None = None) -> list[Run]:
         """Return the latest runs, newest first, filtered before ``limit`` is applied.
 
-        They are read from an index, which lags the table by a moment.
+        They are read from an index, which lags the table by a moment; those of one kind about one subject from a
+        partition of their own.
         """
+        if kind is not None and subject is not None:
+            found = self._table.query_index(keys.BY_SUBJECT, keys.runs_about(kind, subject), {}, limit)
+            return [Run.model_validate_json(entry["body"]["S"]) for entry in found]
         equal = {name: value for name, value in (("kind", kind), ("subject", subject)) if value is not None}
         found = self._table.query_index(keys.BY_TIME, keys.all_runs(), equal, limit)
         return [Run.model_validate_json(entry["body"]["S"]) for entry in found]
@@ -73,6 +77,19 @@ class Runs:
         if found is None:
             raise NotFoundError(f"run {run_id!r} has no step {step!r}")
         return StepRecord.model_validate_json(found["body"]["S"])
+
+    def remember(self, made: Made) -> None:
+        """Write what a step made from its inputs, in place of what was remembered of the same inputs."""
+        places = [keys.remembered(made.subject, made.step, key) for key in (made.key, "")]
+        for _ in attempts(f"what {made.step} of {made.subject} made"):
+            writes = [self._table.putting(item(place, made)) for place in places]
+            if self._table.transact(writes, f"what {made.step} of {made.subject} made"):
+                return
+
+    def remembered(self, subject: str, step: str, key: str | None = None) -> Made | None:
+        """Return what a step made from the inputs of a key, or what it made last; None if nothing is known."""
+        found = self._table.get(keys.remembered(subject, step, key or ""))
+        return None if found is None else Made.model_validate_json(found["body"]["S"])
 
     def claim(self, name: str, owner: str, until: datetime, now: datetime) -> str:
         """Take a named lock until a moment; return who holds it: ``owner`` itself, or the one who was first."""
@@ -100,4 +117,6 @@ def _run_item(run: Run) -> Item:
         subject=run.subject,
         gsi1pk=keys.all_runs(),
         gsi1sk=f"{keys.moment(run.started_at)}#{run.run_id}",
+        gsi2pk=keys.runs_about(run.kind, run.subject),
+        gsi2sk=f"{keys.moment(run.started_at)}#{run.run_id}",
     )

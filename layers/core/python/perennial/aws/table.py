@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
+from perennial import keys
 from perennial.aws.errors import refused, translated
 from perennial.errors import DataError
 from perennial.ports import RECORD_BYTES
@@ -108,7 +109,7 @@ class Table:
         names = {f"#{name}": name for name in equal}
         request: dict[str, Any] = {
             "IndexName": index,
-            "KeyConditionExpression": "gsi1pk = :partition",
+            "KeyConditionExpression": f"{keys.INDEXES[index][0]} = :partition",
             "ExpressionAttributeValues": {
                 ":partition": {"S": partition},
                 **{f":{name}": {"S": value} for name, value in equal.items()},

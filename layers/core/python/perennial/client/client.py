@@ -21,6 +21,7 @@ from perennial.utc import naive_utc
 if TYPE_CHECKING:  # pandas and DuckDB are loaded by the first frame, not by every command of the CLI
     import pandas as pd
 
+    from perennial.client.lineage import Lineage
     from perennial.data.point_in_time import StoredLookup
     from perennial.records import Snapshot
 
@@ -274,6 +275,29 @@ class Client(Journal):
                 frame = connection.execute(f"SELECT * FROM read_parquet({literal(str(path))})").df()
                 frames.append(frame.assign(part=part))
         return pd.concat(frames, ignore_index=True)
+
+    def lineage(self, thing: str) -> Lineage:
+        """Return what something was made from, and what was made from it: ``nodes``, ``edges`` and ``to_json()``.
+
+        Parameters
+        ----------
+        thing : str
+            A prediction id; a version, as ``fare@3``; the id of a snapshot, a training set or a run, or its beginning;
+            an uploaded file, as ``trips/one.csv``.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such thing.
+        DataError
+            Several begin so.
+
+        >>> [node.kind for node in client.lineage("trips/one.csv").nodes.values()]
+        ['file', 'snapshot']
+        """
+        from perennial.client.lineage import lineage_of
+
+        return lineage_of(self._ports, thing)
 
     def _described(self, name: str) -> dict[str, Any]:
         view = self._ports.definitions.views[name]

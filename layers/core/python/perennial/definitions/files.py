@@ -162,7 +162,7 @@ def load_definitions(folder: Path) -> Definitions:
     datasets = dict(_load(folder, "datasets", "toml", _read_toml(Dataset)))
     views = dict(_load(folder, "features", "sql", _read_view))
     models = dict(_load(folder, "models", "toml", _read_toml(Model)))
-    definitions = Definitions(datasets, views, models, _estimators(folder))
+    definitions = Definitions(datasets, views, models, read_estimators(folder))
     for view in views.values():
         _check_reads(definitions, view)
     for name in views:
@@ -172,8 +172,8 @@ def load_definitions(folder: Path) -> Definitions:
     return definitions
 
 
-def _estimators(folder: Path) -> Estimators:
-    """Return the files of custom estimators."""
+def read_estimators(folder: Path) -> Estimators:
+    """Return the files of custom estimators below a definitions folder; DefinitionError if one is no module."""
     home = folder / ESTIMATORS
     found: dict[str, str] = {}
     for path in sorted(home.glob("*")):

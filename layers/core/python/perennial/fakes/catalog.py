@@ -15,6 +15,7 @@ from perennial.records import (
     Assessment,
     Erasure,
     ExperimentLog,
+    Made,
     ModelVersion,
     Record,
     Run,
@@ -43,6 +44,7 @@ class FakeRuns:
         self._runs: dict[str, Run] = {}
         self._steps: dict[tuple[str, str], StepRecord] = {}
         self._claims: dict[str, tuple[str, datetime]] = {}
+        self._made: dict[tuple[str, str, str | None], Made] = {}
 
     def start_run(self, run: Run) -> Run:
         """Record a run unless it is there already; return the recorded one."""
@@ -94,6 +96,17 @@ class FakeRuns:
             if (run_id, step) not in self._steps:
                 raise NotFoundError(f"run {run_id!r} has no step {step!r}")
             return self._steps[run_id, step]
+
+    def remember(self, made: Made) -> None:
+        """Write what a step made from its inputs, in place of what was remembered of the same inputs."""
+        with self._lock:
+            for key in (made.key, None):
+                self._made[made.subject, made.step, key] = _kept(made)
+
+    def remembered(self, subject: str, step: str, key: str | None = None) -> Made | None:
+        """Return what a step made from the inputs of a key, or what it made last; None if nothing is known."""
+        with self._lock:
+            return self._made.get((subject, step, key))
 
     def claim(self, name: str, owner: str, until: datetime, now: datetime) -> str:
         """Take a named lock until a moment; return who holds it: ``owner`` itself, or the one who was first."""
@@ -170,6 +183,11 @@ class FakeDatasets(FakeRuns):
         """Return the live snapshots of a dataset, oldest event time first, and the dataset's revision."""
         uploads, revision = self.uploads(dataset)
         return [upload.snapshot for upload in uploads], revision
+
+    def ever_published(self, dataset: str) -> list[Snapshot]:
+        """Return all snapshots that a dataset ever had, live or not, in the order of their ids."""
+        with self._lock:
+            return [snapshot for _, snapshot in sorted(self._snapshots.get(dataset, {}).items())]
 
     def uploads(self, dataset: str) -> tuple[list[LiveUpload], int]:
         """Return the live snapshots with their originals and latest uploads, and the dataset's revision."""

@@ -12,6 +12,7 @@ from perennial.records import (
     Assessment,
     Erasure,
     ExperimentLog,
+    Made,
     ModelVersion,
     Run,
     Snapshot,
@@ -58,6 +59,12 @@ class Catalog(Registry, Protocol):
     def step(self, run_id: str, step: str) -> StepRecord:
         """Return one step's record, or raise NotFoundError."""
 
+    def remember(self, made: Made) -> None:
+        """Write what a step made from its inputs, in place of what was remembered of the same inputs."""
+
+    def remembered(self, subject: str, step: str, key: str | None = None) -> Made | None:
+        """Return what a step made from the inputs of a key, or what it made last; None if nothing is known."""
+
     def claim(self, name: str, owner: str, until: datetime, now: datetime) -> str:
         """Take a named lock until a moment; return who holds it: ``owner`` itself, or the one who was first.
 
@@ -98,6 +105,12 @@ class Catalog(Registry, Protocol):
 
     def snapshots(self, dataset: str) -> tuple[list[Snapshot], int]:
         """Return the live snapshots of a dataset, oldest event time first, and the dataset's revision."""
+
+    def ever_published(self, dataset: str) -> list[Snapshot]:
+        """Return all snapshots that a dataset ever had, live or not, in the order of their ids.
+
+        Such as a killed run left before it published them may be among them.
+        """
 
     def uploads(self, dataset: str) -> tuple[list[LiveUpload], int]:
         """Return the live snapshots with their originals and latest uploads, in the same order, and the revision."""

@@ -10,10 +10,11 @@ from perennial.records.models import (
     ModelVersion,
     Rating,
     Stage,
+    TrainingInputs,
     TrainingSet,
     Verdict,
 )
-from perennial.records.runs import Run, StepRecord, Trigger
+from perennial.records.runs import Made, Run, StepRecord, Trigger
 from perennial.records.search import CandidateSearch, FoldScore, Round, Trial, TrialResult, TrialTask
 from perennial.records.snapshots import Erasure, Part, Snapshot, SnapshotManifest
 from perennial.records.views import ViewManifest, ViewPart, ViewVersion
@@ -30,6 +31,7 @@ __all__ = [
     "ExperimentLog",
     "FoldScore",
     "LoggedFile",
+    "Made",
     "ModelVersion",
     "Moment",
     "Part",
@@ -42,6 +44,7 @@ __all__ = [
     "Stage",
     "StepRecord",
     "Submitted",
+    "TrainingInputs",
     "TrainingSet",
     "Trial",
     "TrialResult",

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from perennial.records.base import Moment, Record
 from perennial.records.runs import Trigger
+from perennial.records.snapshots import Snapshot
 
 
 class TrainingSet(Record):
@@ -39,8 +40,26 @@ class TrainingSet(Record):
     snapshots: tuple[str, ...]
     views: dict[str, str]
     """Stored view to the key of its offline table's manifest."""
+    view_snapshots: tuple[str, ...] = ()
+    """Snapshots, of other datasets as a rule, that the stored views read and the rows do not come from."""
+    inputs_key: str = ""
+    """JSON of `TrainingInputs`; empty of one that was made before this was kept."""
     sha256: dict[str, str]
     """Key to SHA-256 of each file."""
+
+
+class TrainingInputs(Record):
+    """What exactly a training set was made from (``training-inputs/<model>/<sha256>.json``)."""
+
+    format: int = 1
+    model: str
+    dataset: str
+    definition_hash: str
+    snapshots: tuple[Snapshot, ...]
+    """As they were read, stand-ins for superseded rows included; without the run and the moment that made them, which
+    say nothing of their rows."""
+    views: dict[str, str]
+    """Stored view to the key of its table's manifest, which bears its SHA-256."""
 
 
 class Rating(Record):

@@ -22,6 +22,8 @@ class Trigger(Record):
     """In words: the alarm's reason, what a person wrote."""
     override_gate: bool = False
     """Of a promotion that a person asked for: whether although the gate said no."""
+    no_cache: bool = False
+    """Whether each step is to do its work anew, also where an earlier run did the very same."""
 
 
 class StepRecord(Record):
@@ -36,16 +38,38 @@ class StepRecord(Record):
     output: dict[str, Any] = Field(default_factory=dict)
     """What the step returned: ids, keys and figures; later steps read it from here."""
     error: str | None = None
+    reused_from: str | None = None
+    """Run whose output this step took over instead of doing its work again; None if it did the work itself."""
+    why: str = ""
+    """Why it ran, or why it did not have to, of a step that may take over another run's output."""
+
+
+class Made(Record):
+    """What a step made from given inputs, so that the same need not be made again."""
+
+    subject: str
+    """The model."""
+    step: str
+    """As in `StepRecord`."""
+    key: str
+    """SHA-256 of the inputs."""
+    inputs: dict[str, str]
+    """Name of each thing that the output depends on to its SHA-256."""
+    run_id: str
+    why: str
+    """Of the step's record."""
+    output: dict[str, Any]
+    at: Moment
 
 
 class Run(Record):
     """One execution of a state machine, or a person's experiment."""
 
     run_id: str
-    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "experiment"]
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild"]
     """Of a state machine; ``experiment``: of a person's own program (`perennial.client`)."""
     subject: str
-    """The dataset (ingest, backfill, forget) or the model (train, deploy, experiment)."""
+    """The dataset (ingest, backfill, forget) or the model (train, deploy, experiment, rebuild)."""
     status: Literal["running", "succeeded", "failed", "refused"]
     """``refused``: admission or the contract of triggers said no; the reason stands in ``error``."""
     trigger: Trigger

@@ -12,6 +12,7 @@ from perennial.definitions import Model
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog, Ports
 from perennial.records import Champion, Run, Snapshot, Trigger
+from perennial.steps.kept_definitions import keep
 from perennial.steps.recording import recorded
 from perennial.training.submission import SUBMITTED
 
@@ -106,6 +107,7 @@ def run(request: Request, ports: Ports) -> Admission:
                 "dataset": model.dataset,
                 "revision": revision,
                 "snapshots": [snapshot.snapshot_id for snapshot in snapshots],
+                "definitions": keep(ports, model.name),
                 **({"submission": request.submission} if request.submission else {}),
             },
         )

@@ -39,8 +39,17 @@ def begun(
     )
 
 
+class StepOutput(dict[str, Any]):
+    """What a step made, and whether it had to."""
+
+    reused_from: str | None = None
+    """As in `StepRecord`."""
+    why: str = ""
+    """As in `StepRecord`."""
+
+
 @contextmanager
-def recorded(ports: Ports, run_id: str, step: str) -> Iterator[dict[str, Any]]:
+def recorded(ports: Ports, run_id: str, step: str) -> Iterator[StepOutput]:
     """Record a step as running, then as succeeded or failed.
 
     Parameters
@@ -52,18 +61,22 @@ def recorded(ports: Ports, run_id: str, step: str) -> Iterator[dict[str, Any]]:
 
     Yields
     ------
-    dict
+    StepOutput
         To be filled with the step's output: small JSON values, which later steps read from the catalog.
     """
-    output: dict[str, Any] = {}
+    output = StepOutput()
     record = StepRecord(run_id=run_id, step=step, status="running", started_at=ports.clock.now())
     ports.catalog.record_step(record)
     try:
         yield output
     except Exception as error:  # whatever it is, it goes on up: this only writes it down
         sentence = str(error) if isinstance(error, PerennialError) else f"{type(error).__name__}: {error}"
-        failed = {"status": "failed", "ended_at": ports.clock.now(), "error": sentence, "output": output}
+        failed = {"status": "failed", "ended_at": ports.clock.now(), "error": sentence, **_said(output)}
         ports.catalog.record_step(record.model_copy(update=failed))
         raise
-    succeeded = {"status": "succeeded", "ended_at": ports.clock.now(), "output": output}
+    succeeded = {"status": "succeeded", "ended_at": ports.clock.now(), **_said(output)}
     ports.catalog.record_step(record.model_copy(update=succeeded))
+
+
+def _said(output: StepOutput) -> dict[str, Any]:
+    return {"output": dict(output), "reused_from": output.reused_from, "why": output.why}

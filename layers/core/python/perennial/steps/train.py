@@ -14,18 +14,19 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import sklearn
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from perennial import keys
 from perennial.definitions import Candidate, Model, Scalar
 from perennial.errors import DataError
 from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
-from perennial.records import TrainingSet
+from perennial.records import Made, TrainingSet
 from perennial.steps.baselines import baselines
 from perennial.steps.recording import recorded
+from perennial.steps.reuse import Work, remember, reuse, training_depends_on
 from perennial.steps.searched import with_chosen_parameters
-from perennial.steps.verified import download_verified, read_training_set, same_definition
+from perennial.steps.verified import download_verified, read_training_set, read_verified, same_definition
 from perennial.training.backtests import backtest
 from perennial.training.candidates import fit, predict, resolved_parameters
 from perennial.training.evaluation import metrics, parity_error
@@ -53,6 +54,8 @@ class Trained(BaseModel):
     report_sha256: str
     rows: int
     """Rows that it learnt from."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the estimator."""
     metrics: dict[str, float]
     """On the held-out rows, by scikit-learn."""
     parity_error: float
@@ -61,6 +64,9 @@ class Trained(BaseModel):
 
 def run(request: Request, ports: Ports) -> Trained:
     """Fit a candidate on the run's training set and leave ``model.onnx`` and ``candidate.json`` in the artifacts.
+
+    What an earlier run trained from the same inputs is taken over (`perennial.steps.reuse`), its files copied to where
+    this run's belong, so that nobody need know.
 
     Raises
     ------
@@ -73,10 +79,17 @@ def run(request: Request, ports: Ports) -> Trained:
     """
     with recorded(ports, request.run_id, f"train#{request.candidate}") as output:
         started = ports.clock.now()
-        same_definition(ports, request.model, request.run_id)
+        train_run = same_definition(ports, request.model, request.run_id)
         model = ports.definitions.model(request.model)
         candidate = with_chosen_parameters(ports, request.run_id, model.candidate(request.candidate))
         training_set = read_training_set(ports, request.run_id)
+        depends_on = training_depends_on(model, candidate, training_set, libraries(candidate))
+        depends_on |= {"code": ports.code_version}
+        if candidate.estimator is not None:
+            depends_on["estimators"] = ports.definitions.estimators.sha256
+        work = Work(train_run, f"train#{candidate.name}", depends_on)
+        if reuse(ports, work, output, lambda made: _take_over(ports, request, made)):
+            return Trained.model_validate(output)
         learning, holdout = _read(ports, training_set)
         problem = problem_of(model, training_set, ports.definitions)
         report, artifact = train(model, candidate, training_set, problem, learning, holdout)
@@ -92,11 +105,13 @@ def run(request: Request, ports: Ports) -> Trained:
             onnx_sha256=report.onnx_sha256,
             report_sha256=hashlib.sha256(content).hexdigest(),
             rows=report.rows,
+            parameters=report.parameters,
             metrics=report.metrics,
             parity_error=report.parity_error,
             seconds=(ports.clock.now() - started).total_seconds(),
         )
         output.update(trained.model_dump(mode="json"))
+        remember(ports, work, output)
     return trained
 
 
@@ -158,9 +173,20 @@ def train(
         parity_error=parity_error(expected, prediction),
         baseline=baselines(recent.features, training_set),
         prediction_baseline=make_histogram(one_number_each(prediction)),
-        libraries=_libraries(candidate),
+        libraries=libraries(candidate),
     )  # fmt: skip
     return report, artifact
+
+
+def _take_over(ports: Ports, request: Request, made: Made) -> None:
+    """Copy the files that an earlier run trained to where this run's belong, once they are found to be unaltered."""
+    files = [
+        (file, read_verified(ports.artifacts, keys.candidate(request.model, made.run_id, request.candidate, file), sha))
+        for file, sha in (("model.onnx", made.output["onnx_sha256"]), ("candidate.json", made.output["report_sha256"]))
+    ]
+    for file, content in files if made.run_id != request.run_id else ():
+        kind = "application/json" if file.endswith(".json") else "application/octet-stream"
+        ports.artifacts.put(keys.candidate(request.model, request.run_id, request.candidate, file), content, kind)
 
 
 def _read(ports: Ports, training_set: TrainingSet) -> tuple[Rows, Rows]:
@@ -176,7 +202,8 @@ def _read(ports: Ports, training_set: TrainingSet) -> tuple[Rows, Rows]:
     return learning, holdout
 
 
-def _libraries(candidate: Candidate) -> dict[str, str]:
+def libraries(candidate: Candidate) -> dict[str, str]:
+    """Return the versions of the libraries that a trained candidate depends on."""
     modules: dict[str, Any] = {"numpy": np, "onnx": onnx, "onnxruntime": onnxruntime, "scikit-learn": sklearn}
     found = {name: str(module.__version__) for name, module in modules.items()}
     return found if candidate.estimator is None else {**found, "skl2onnx": version("skl2onnx")}

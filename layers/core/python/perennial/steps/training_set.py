@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from datetime import UTC
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 from pydantic import BaseModel
 
 from perennial import keys
@@ -25,11 +28,12 @@ from perennial.data.training_set import (
 from perennial.definitions import Model
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
-from perennial.records import TrainingSet, ViewVersion
-from perennial.steps.recording import recorded
+from perennial.records import Made, Run, Snapshot, TrainingInputs, TrainingSet, ViewManifest, ViewVersion
+from perennial.steps.recording import StepOutput, recorded
+from perennial.steps.reuse import Work, remember, reuse, training_set_depends_on
 from perennial.steps.snapshots.part_files import PartFiles
 from perennial.steps.snapshots.snapshot_rows import SnapshotRows
-from perennial.steps.verified import same_definition
+from perennial.steps.verified import download_verified, same_definition
 from perennial.steps.views.view_tables import ViewTables
 
 
@@ -46,7 +50,8 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> T
     Only what is needed is read: the columns that the model's filter, target and features name, and the rows from the
     earliest that any candidate learns from (its ``history`` before the holdout) on. The split depends on the latest row
     with a target, which is looked for in the newest parts first. The files are addressed by their content: the same
-    snapshots and definitions give the same training set. Its record names all live snapshots, also those too old to be
+    snapshots and definitions give the same training set, and what an earlier run made of them is taken over
+    (`perennial.steps.reuse`). Its record names all live snapshots, also those too old to be
     read: it has learnt from all there is.
 
     Raises
@@ -60,21 +65,69 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> T
     """
     with recorded(ports, request.run_id, "training_set") as output:
         model = ports.definitions.model(request.model)
-        same_definition(ports, model.name, request.run_id)
+        train_run = same_definition(ports, model.name, request.run_id)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                training_set = _make(model, ports, Path(folder), resources)
+                return _reused_or_made(model, train_run, ports, output, Path(folder), resources)
             except NotFoundError:  # rows may have been forgotten since the catalog was read: look once more
-                training_set = _make(model, ports, Path(folder), resources)
-        output.update(training_set.model_dump(mode="json"))
+                return _reused_or_made(model, train_run, ports, output, Path(folder), resources)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a training set is made from."""
+
+    snapshots: Sequence[Snapshot]
+    tables: Mapping[str, ViewManifest]
+    """Stored view to what its table consists of."""
+    table_keys: Mapping[str, str]
+    """Stored view to the key of its table's manifest."""
+
+
+def _reused_or_made(
+    model: Model, train_run: Run, ports: Ports, output: StepOutput, folder: Path, resources: Resources
+) -> TrainingSet:
+    inputs = _live_inputs(model, ports, folder, resources)
+    depends_on = training_set_depends_on(
+        model,
+        ports.definitions.dataset(model.dataset).fingerprint,
+        [[snapshot.snapshot_id, snapshot.manifest_sha256] for snapshot in inputs.snapshots],
+        {view: ports.definitions.view_version(view) for view in model.features},
+        inputs.table_keys,
+    )
+    more = {"code": ports.code_version, "libraries": duckdb.__version__}
+    work = Work(train_run, "training_set", {**depends_on, **more})
+    if reuse(ports, work, output, lambda made: _unaltered(ports, made, folder)):
+        return TrainingSet.model_validate(output)
+    training_set = make(model, ports, inputs, folder, resources)
+    output.update(training_set.model_dump(mode="json"))
+    remember(ports, work, output)
     return training_set
 
 
-def _make(model: Model, ports: Ports, folder: Path, resources: Resources) -> TrainingSet:
-    dataset = ports.definitions.dataset(model.dataset)
-    snapshots, _ = ports.catalog.snapshots(dataset.name)
+def _unaltered(ports: Ports, made: Made, folder: Path) -> None:
+    """Make sure that the files of a training set are what they were; NotFoundError or DataError if not."""
+    for key, sha256 in made.output["sha256"].items():
+        download_verified(ports.artifacts, key, sha256, folder / "looked_at").unlink()
+
+
+def _live_inputs(model: Model, ports: Ports, folder: Path, resources: Resources) -> Inputs:
+    snapshots, _ = ports.catalog.snapshots(model.dataset)
     if not snapshots:
-        raise DataError(f"model {model.name}: dataset {dataset.name} has no snapshot; upload a file first")
+        raise DataError(f"model {model.name}: dataset {model.dataset} has no snapshot; upload a file first")
+    tables = ViewTables(ports, folder, resources)
+    views = [view for view in map(ports.definitions.view, model.features) if view.kind == "stored"]
+    stored: dict[str, tuple[ViewVersion, ViewManifest]] = {view.name: tables.stored(view) for view in views}
+    return Inputs(
+        snapshots,
+        {name: manifest for name, (_, manifest) in stored.items()},
+        {name: version.manifest_key for name, (version, _) in stored.items()},
+    )
+
+
+def make(model: Model, ports: Ports, inputs: Inputs, folder: Path, resources: Resources) -> TrainingSet:
+    """Make a training set from given inputs, and upload its files; errors as `run`."""
+    dataset, snapshots = ports.definitions.dataset(model.dataset), inputs.snapshots
     rows = SnapshotRows(ports, dataset, folder)
     latest = rows.latest(
         snapshots,
@@ -88,30 +141,27 @@ def _make(model: Model, ports: Ports, folder: Path, resources: Resources) -> Tra
         )
     period = period_of(model, latest)
     parts = rows.fetch(snapshots, rows.wanted(columns_needed(model, ports.definitions), since=period.since))
-    versions, stored = _stored(model, ports, folder, period, resources)
+    stored = _stored(model, ports, inputs.tables, folder, period)
     train, holdout = folder / "train.parquet", folder / "holdout.parquet"
     made = write_training_set(model, ports.definitions, parts, stored, period, train, holdout, resources=resources)
     placed = [_place(ports, model, part, path) for part, path in (("train", train), ("holdout", holdout))]
-    return _record(model, made, period, placed, tuple(snapshot.snapshot_id for snapshot in snapshots), versions)
+    return _record(model, made, period, placed, inputs, _place_inputs(ports, model, inputs))
 
 
 def _stored(
-    model: Model, ports: Ports, folder: Path, period: Period, resources: Resources
-) -> tuple[dict[str, ViewVersion], dict[str, list[Path]]]:
-    """Return the model's stored views, and the files of those of their parts that were known in the period."""
-    tables = ViewTables(ports, folder, resources)
+    model: Model, ports: Ports, tables: Mapping[str, ViewManifest], folder: Path, period: Period
+) -> dict[str, list[Path]]:
+    """Return the files of the parts of the model's stored views that were known in the period."""
     files = PartFiles(ports.artifacts, folder)
-    versions: dict[str, ViewVersion] = {}
     paths: dict[str, list[Path]] = {}
     for view in (ports.definitions.view(name) for name in model.features):
         if view.kind == "stored":
-            versions[view.name], manifest = tables.stored(view)
             time = str(view.feature_time)
             # A value never ages without a ttl: then even the oldest counts.
             since = None if period.since is None or view.ttl is None else period.since - view.ttl
             wanted = Wanted(frozenset((*view.entity, time, *model.features[view.name])), time, since, period.latest)
-            paths[view.name] = files.fetch(manifest.parts, wanted)
-    return versions, paths
+            paths[view.name] = files.fetch(tables[view.name].parts, wanted)
+    return paths
 
 
 def _place(ports: Ports, model: Model, part: str, path: Path) -> tuple[str, str]:
@@ -122,15 +172,35 @@ def _place(ports: Ports, model: Model, part: str, path: Path) -> tuple[str, str]
     return key, digest
 
 
+def _place_inputs(ports: Ports, model: Model, inputs: Inputs) -> tuple[str, str]:
+    """Write down exactly what is read; return the key and the SHA-256."""
+    timeless = {"run_id": "", "created_at": datetime.fromtimestamp(0, UTC)}
+    record = TrainingInputs(
+        model=model.name,
+        dataset=model.dataset,
+        definition_hash=ports.definitions.fingerprint(model.name),
+        snapshots=tuple(snapshot.model_copy(update=timeless) for snapshot in inputs.snapshots),
+        views=dict(inputs.table_keys),
+    )
+    content = record.model_dump_json().encode()
+    digest = hashlib.sha256(content).hexdigest()
+    key = keys.training_inputs(model.name, digest)
+    ports.artifacts.put(key, content, "application/json")
+    return key, digest
+
+
 def _record(
     model: Model,
     made: TrainingParts,
     period: Period,
     placed: list[tuple[str, str]],
-    snapshots: tuple[str, ...],
-    versions: dict[str, ViewVersion],
+    inputs: Inputs,
+    described: tuple[str, str],
 ) -> TrainingSet:
     sha256 = dict(placed)
+    tables = {key: Path(key).stem for key in inputs.table_keys.values()}
+    snapshots = tuple(snapshot.snapshot_id for snapshot in inputs.snapshots)
+    behind_views = {name for table in inputs.tables.values() for names in table.snapshots.values() for name in names}
     identity = json.dumps([made.features, sorted(sha256.values())])
     return TrainingSet(
         training_set_id=hashlib.sha256(identity.encode()).hexdigest()[:32],
@@ -145,6 +215,8 @@ def _record(
         rows_holdout=made.rows_holdout,
         rows_without_target=made.rows_without_target,
         snapshots=snapshots,
-        views={name: version.manifest_key for name, version in versions.items()},
-        sha256={**sha256, **{version.manifest_key: version.manifest_sha256 for version in versions.values()}},
+        view_snapshots=tuple(sorted(behind_views.difference(snapshots))),
+        views=dict(inputs.table_keys),
+        inputs_key=described[0],
+        sha256={**sha256, **tables, described[0]: described[1]},
     )

@@ -1,0 +1,1 @@
+"""Making a version again from what was recorded of it."""
