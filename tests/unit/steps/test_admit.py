@@ -64,6 +64,7 @@ def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition() -> Non
         "admitted": True,
         "reason": "",
         "candidates": ["line", "trees"],
+        "searches": False,
         "dataset_bytes": 1000,  # what a_snapshot() is said to take
     }
     run = ports.catalog.run("run-1")
