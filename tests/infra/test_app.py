@@ -188,7 +188,7 @@ def test_the_container_holds_what_its_dockerfile_copies(dev: Synthesised) -> Non
 
 def test_locally_functions_use_the_packages_of_the_virtual_environment(local: Synthesised, dev: Synthesised) -> None:
     assert len(local.resources("AWS::Lambda::LayerVersion")) == 2
-    assert len(dev.resources("AWS::Lambda::LayerVersion")) == 4
+    assert len(dev.resources("AWS::Lambda::LayerVersion")) == 5
 
 
 def test_each_threshold_of_a_model_is_an_alarm_that_may_train_it(stack: Synthesised) -> None:
