@@ -76,7 +76,7 @@ def definitions(definitions: Definitions) -> Definitions:
 @pytest.fixture
 def uploaded(ports: Ports) -> Ports:
     """Return fakes among which the sample event's upload has arrived."""
-    ports.raw.put(event("ingest")["key"], gzip.compress(trips_csv()))
+    ports.raw.put(event("ingest")["key"], gzip.compress(trips_csv(), mtime=0))
     return ports
 
 

@@ -404,7 +404,7 @@ def test_the_container_asks_for_another_try_when_a_service_was_busy(
 
 
 def test_the_container_runs_whatever_a_function_runs(ports: Ports) -> None:
-    ports.raw.put(event("ingest")["key"], gzip.compress(b"no such columns\n"))
+    ports.raw.put(event("ingest")["key"], gzip.compress(b"no such columns\n", mtime=0))
     assert functions.batch.main(["ingest", json.dumps(event("ingest"))], ports) == 10
     assert isinstance(ports.raw, FakeObjectStore)
 

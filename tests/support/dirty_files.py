@@ -135,21 +135,25 @@ CSV: tuple[Dirty, ...] = (
         refused="none of the 20 values of zone is of the type integer",
     ),
     Dirty("a broken row among good ones", HEADER + GOOD + b"2019-01-01,one,2.5,x\n", 1, ("3 zone: type",)),
-    Dirty("gzip", gzip.compress(HEADER + GOOD), 1),
-    Dirty("gzip in several members", gzip.compress(HEADER) + gzip.compress(GOOD), 1),
+    Dirty("gzip", gzip.compress(HEADER + GOOD, mtime=0), 1),
+    Dirty("gzip in several members", gzip.compress(HEADER, mtime=0) + gzip.compress(GOOD, mtime=0), 1),
     Dirty("zstd", zstd.compress(HEADER + GOOD), 1),
     Dirty("zstd in several frames", zstd.compress(HEADER) + zstd.compress(GOOD), 1),
-    Dirty("gzip that was cut off", gzip.compress(_MANY)[:-9], refused="is broken gzip"),
+    Dirty("gzip that was cut off", gzip.compress(_MANY, mtime=0)[:-9], refused="is broken gzip"),
     Dirty("zstd that was cut off", zstd.compress(_MANY)[:-3], refused="is broken zstd"),
-    Dirty("gzip of nothing", gzip.compress(b""), refused="is empty"),
-    Dirty("gzip of gzip", gzip.compress(gzip.compress(_MANY)), refused="is gzip within gzip, or packed twice"),
+    Dirty("gzip of nothing", gzip.compress(b"", mtime=0), refused="is empty"),
+    Dirty(
+        "gzip of gzip",
+        gzip.compress(gzip.compress(_MANY, mtime=0), mtime=0),
+        refused="is gzip within gzip, or packed twice",
+    ),
     Dirty("plain text named .gz", _MANY, refused="is named .gz but is not gzip", name="f.csv.gz"),
-    Dirty("gzip named .zst", gzip.compress(_MANY), refused="is named .zst but is not zstd", name="f.csv.zst"),
+    Dirty("gzip named .zst", gzip.compress(_MANY, mtime=0), refused="is named .zst but is not zstd", name="f.csv.zst"),
     Dirty("a zip archive named .csv", _zip(_MANY), refused="a zip archive or an Excel workbook", name="f.csv"),
     Dirty("Parquet named .csv", b"PAR1\x15\x04" + bytes(40) + b"PAR1", refused="is not CSV but Parquet", name="f.csv"),
     Dirty(
         "a gigabyte without a line end in a megabyte of gzip",
-        gzip.compress(HEADER) + gzip.compress(b"x" * (1 << 20)) * 1024,
+        gzip.compress(HEADER, mtime=0) + gzip.compress(b"x" * (1 << 20), mtime=0) * 1024,
         refused="there is no line end in",
     ),
 )
@@ -163,7 +167,7 @@ BYTES: tuple[Dirty, ...] = tuple(
         ("the beginning of a file", b"PAR1\x15\x04" + bytes(100), "is Parquet that was cut off"),
         ("a footer of nonsense", b"PAR1" + b"\xff" * 100 + b"PAR1", "cannot be read as Parquet"),
         ("encrypted Parquet", b"PARE" + bytes(40) + b"PARE", "is encrypted Parquet"),
-        ("gzip", gzip.compress(b"PAR1"), "is packed; upload the Parquet as it is"),
+        ("gzip", gzip.compress(b"PAR1", mtime=0), "is packed; upload the Parquet as it is"),
     )
 )
 """What is uploaded as Parquet and is none."""

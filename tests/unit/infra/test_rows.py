@@ -29,7 +29,7 @@ COLUMNS = {
 )
 def test_rows_are_a_list_or_stand_under_their_key_or_one_to_a_line(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 
     assert read_json_rows(str(tmp_path / name), "instances") == [{"rooms": 3}]
     assert read_json_rows(str(tmp_path / f"{name}.gz"), "instances") == [{"rooms": 3}]
@@ -57,7 +57,7 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_broken_gzip_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "rows.json.gz").write_bytes(gzip.compress(b'[{"rooms": 3}]')[:-9])
+    (tmp_path / "rows.json.gz").write_bytes(gzip.compress(b'[{"rooms": 3}]', mtime=0)[:-9])
 
     with pytest.raises(DataError, match="is broken gzip"):
         read_json_rows(str(tmp_path / "rows.json.gz"), "instances")
