@@ -181,7 +181,7 @@ def main(rows: int, processes: int, seeds: int, candidates: int, seconds: float)
     default = measured(a_model(1, 0, 8), data, {})
     print(f"{rows:,} rows × 20 features, {processes} processes; noise alone is an error of 1")
     print(f"  {'defaults':<22} error {default:.4f}")
-    estimator = fit(a_model(1, 0, 8).candidates[0], early.select(np.arange(1000)), 0).estimator
+    estimator = fit(a_model(1, 0, 8).candidates[0], early.select(np.arange(min(1000, len(early)))), 0).estimator
     totals: dict[str, list[float]] = {}
     for seed in range(seeds):
         budget = seconds

@@ -21,7 +21,7 @@ def test_a_model_without_a_space_goes_from_its_training_set_to_its_candidates(tr
     assert train["training_set"]["Next"] == train["training_set job"]["Next"] == "searches"
     (rule,) = train["searches"]["Choices"]
     assert rule["And"][1] == {"Variable": "$.admit.output.searches", "BooleanEquals": True}
-    assert (rule["Next"], train["searches"]["Default"]) == ("begin search", "candidates")
+    assert (rule["Next"], train["searches"]["Default"]) == ("begin search", "submitted")
 
 
 def test_rounds_are_planned_until_the_search_is_done(train: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def test_rounds_are_planned_until_the_search_is_done(train: dict[str, Any]) -> N
         "sha256.$": "$.search.output.sha256",
     }
     (done,) = train["searched"]["Choices"]
-    assert done == {"Variable": "$.search.output.done", "BooleanEquals": True, "Next": "candidates"}
+    assert done == {"Variable": "$.search.output.done", "BooleanEquals": True, "Next": "submitted"}
     assert train["searched"]["Default"] == "several trials"
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from infra.operations import predictions_table, start_training
+from perennial.client import deployment
 from perennial.records import Trigger
 
 
@@ -36,6 +37,7 @@ def test_a_person_s_training_says_whether_all_work_is_to_be_done_anew(no_cache: 
     class Deployment:
         person = "arn:aws:iam::000000000000:user/ada"
         outputs: ClassVar = {"TrainMachineArn": "arn:train"}
+        start = deployment.Deployment.start
 
         def client(self, _: str) -> Any:
             return SimpleNamespace(start_execution=lambda **asked: started.append(asked))

@@ -17,6 +17,7 @@ from infra.labels import since
 from infra.operations import describe_model
 from infra.registry import change_alias, decide, promote, roll_back, tag
 from perennial import keys
+from perennial.client import deployment
 from perennial.definitions.files import Definitions
 from perennial.errors import ConflictError, DataError, NotFoundError, PerennialError
 from perennial.fakes import FixedClock, fake_ports
@@ -58,6 +59,7 @@ class Stack:
     person: str = "ada"
     machines: Machines = field(default_factory=Machines)
     outputs: dict[str, str] = field(default_factory=lambda: {"DeployMachineArn": "arn:deploy"})
+    start = deployment.Deployment.start
 
     def client(self, service: str) -> Machines:
         assert service == "stepfunctions"
@@ -135,7 +137,8 @@ def test_a_promotion_starts_the_machine_for_the_person() -> None:
     run_id = promote(as_deployment(stack), MODEL, 2, "it is better", override_gate=True)
     ((name, given),) = stack.machines.calls
     assert (name, given["name"], given["stateMachineArn"]) == ("start", run_id, "arn:deploy")
-    trigger = {"kind": "person", "source": "ada", "reason": "it is better", "override_gate": True}
+    trigger = {"kind": "person", "source": "ada", "reason": "it is better", "no_cache": False}
+    trigger |= {"override_gate": True}
     assert json.loads(given["input"]) == {"model": MODEL, "version": 2, "trigger": trigger}
 
 

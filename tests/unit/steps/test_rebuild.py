@@ -16,6 +16,7 @@ from perennial.ports import Ports
 from perennial.records import Trigger
 from perennial.steps import forget, ingest, rebuild, train
 from perennial.steps.kept_definitions import differences
+from perennial.steps.recording import recorded
 from tests.support.interruptions import copied, held
 from tests.support.whole_runs import ADA, SMALL, ingested, small_world, trained
 from tests.support.world import DEFINITIONS, survives_kills
@@ -82,8 +83,8 @@ def test_it_leaves_nothing_but_its_report_and_its_record(ports: Ports) -> None:
 def test_other_code_and_other_libraries_are_told_of_though_the_bytes_are_the_same(
     ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = {**train.libraries(), "onnx": "9.9"}
-    monkeypatch.setattr(train, "libraries", lambda: now)
+    now = {**train.libraries(SMALL.candidates[0]), "onnx": "9.9"}
+    monkeypatch.setattr(train, "libraries", lambda candidate: now)
     rebuilt = again(replace(ports, code_version="newer"))
     assert rebuilt.identical
     assert found(rebuilt)["code"] == "the code was of version test, and newer is deployed"
@@ -94,7 +95,8 @@ def test_another_result_is_told_with_how_far_predictions_differ(ports: Ports, mo
     """As when a library computes otherwise."""
     from perennial.training import candidates
 
-    monkeypatch.setattr(candidates, "_rounded", lambda value: float(f"{value + 0.25:.8g}"))
+    rounded = candidates._rounded
+    monkeypatch.setattr(candidates, "_rounded", lambda values: rounded(values) + 0.25)
     rebuilt = again(ports)
     assert not rebuilt.identical
     assert rebuilt.files["train"][0] == rebuilt.files["train"][1]
@@ -134,7 +136,10 @@ def test_what_a_search_chose_is_what_is_trained(ports: Ports) -> None:
     model = type(SMALL).model_validate(searched)
     definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": model})
     ports = replace(ports, definitions=definitions)
+    with recorded(ports, "train-2", "search") as output:
+        output.update({"done": True, "candidates": {SMALL.candidates[0].name: {"parameters": {"alpha": 3.0}}}})
     assert trained(ports, "train-2") == 2
+    assert ports.catalog.step("train-2", f"train#{SMALL.candidates[0].name}").output["parameters"] == {"alpha": 3.0}
     rebuilt = again(ports, version=2)
     assert rebuilt.identical, rebuilt.findings
 

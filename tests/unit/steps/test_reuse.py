@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perennial import keys
-from perennial.definitions.files import Definitions
+from perennial.definitions.files import Definitions, read_estimators
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import Made, Run, StepRecord, Trigger
@@ -133,24 +134,33 @@ def test_a_file_that_is_gone_or_altered_is_made_again_and_said(ports: Ports) -> 
     assert {step.reused_from for step in steps.values()} == {None}
 
 
-def test_a_custom_estimator_is_always_trained_for_nobody_knows_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    class ReachedError(Exception):
-        pass
+ESTIMATOR = """
+from sklearn.ensemble import ExtraTreesRegressor as FareModel  # {}
+"""
 
-    def reached(*_: object, **__: object) -> None:
-        raise ReachedError
 
-    monkeypatch.setattr(train, "train", reached)
+def test_a_custom_estimator_is_reused_until_its_code_changes(tmp_path: Path) -> None:
     own = {"name": "own", "algorithm": "custom", "estimator": "estimators.fares:FareModel"}
-    definitions = world(candidates=[own])
-    assert definitions.model("fare").candidate("own").estimator == "estimators.fares:FareModel"
-    ports = fake_ports(definitions)
+    (tmp_path / "estimators").mkdir()
+
+    def deployed(text: str) -> Definitions:
+        (tmp_path / "estimators" / "fares.py").write_text(ESTIMATOR.format(text))
+        return replace(world(candidates=[own]), estimators=read_estimators(tmp_path))
+
+    ports = fake_ports(deployed("as it was"))
     put_snapshots(ports, "s1")
-    admit.run(admit.Request(run_id="run-1", model="fare", trigger=PERSON), ports)
-    put_training_set(ports, "run-1", trips())
-    with pytest.raises(ReachedError):
-        train.run(train.Request(run_id="run-1", model="fare", candidate="own"), ports)
-    assert "custom estimator" in ports.catalog.step("run-1", "train#own").why
+    whys = []
+    for run_id, text in (("run-1", "as it was"), ("run-2", "as it was"), ("run-3", "as it is")):
+        ports = replace(ports, definitions=deployed(text))
+        admit.run(admit.Request(run_id=run_id, model="fare", trigger=PERSON), ports)
+        put_training_set(ports, run_id, trips())
+        train.run(train.Request(run_id=run_id, model="fare", candidate="own"), ports)
+        whys.append(ports.catalog.step(run_id, "train#own").why)
+        ports.catalog.finish_run(run_id, "succeeded", ports.clock.now())
+        ports.catalog.release(admit.claim_name("fare"), run_id)
+    assert whys[0] == "ran: no earlier run had these inputs"
+    assert whys[1].startswith("reused from run run-1")
+    assert whys[2] == "ran: the code of custom estimators changed since run run-1"
 
 
 @pytest.mark.parametrize("earlier", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import sys
 import time
@@ -79,7 +80,10 @@ def prepared(
     wanted = tuple(feature_column(view, column) for view, columns in model.features.items() for column in columns)
     own = _own_features(model, estimator, features, wanted)
     learnt = None if frame is None else _learnt(frame, wanted, categories)
-    content = _exported(estimator) if onnx is None else onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
+    if onnx is None:
+        content = _exported(model, estimator, len(own), classes)
+    else:
+        content = onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
     columns = len(classes) if model.task == "multiclass" else 1
     artifact = conforming(checked(content, most_bytes(model)), own, wanted, columns, output)
     checked(artifact, most_bytes(model))
@@ -181,20 +185,38 @@ def _learnt(frame: pd.DataFrame, wanted: tuple[str, ...], categories: Mapping[st
     return _Learnt(matrix, None if until is None else naive_utc(until.to_pydatetime(warn=False)))
 
 
-def _exported(estimator: Any) -> bytes:
-    """Return the ONNX file of an estimator: by its own method if it has one, else by that of our candidates."""
+def _exported(model: Model, estimator: Any, features: int, classes: tuple[str, ...]) -> bytes:
+    """Return the ONNX file of an estimator: by its own method if it has one, else as of a custom candidate."""
     if hasattr(estimator, "to_onnx"):
         made = estimator.to_onnx()
         return bytes(made.SerializeToString() if hasattr(made, "SerializeToString") else made)
+    from perennial.definitions import Candidate
+    from perennial.training.candidates import Fitted
     from perennial.training.export import export
+    from perennial.training.problem import Problem
 
+    path = f"{type(estimator).__module__}:{type(estimator).__name__}"
+    candidate = Candidate(name=SUBMITTED, algorithm="custom", estimator=path)
+    problem = Problem(task=model.task, classes=len(classes) if model.task == "multiclass" else 0)
     try:
-        return export(estimator)
+        return export(Fitted(_with_places(model, estimator, classes), problem, candidate, features))
     except (TypeError, KeyError, AttributeError, ValueError, PerennialError) as error:
         raise DataError(
             f"register: there is no ONNX export of this {type(estimator).__name__} ({error}); convert it, such as with "
             "skl2onnx, and give onnx="
         ) from error
+
+
+def _with_places(model: Model, estimator: Any, classes: tuple[str, ...]) -> Any:
+    """Return an estimator that knows classes by their places, as our candidates do; a notebook's knows their names."""
+    known = getattr(estimator, "classes_", None)
+    if model.task != "multiclass" or known is None or not all(isinstance(name, str) for name in known):
+        return estimator
+    twin = copy.copy(estimator)
+    if strange := [name for name in known if name not in classes]:
+        raise DataError(f"register: it tells {strange[0]!r} apart, which is none of {', '.join(classes)}")
+    twin.classes_ = np.array([classes.index(name) for name in known])
+    return twin
 
 
 def _parity(

@@ -27,6 +27,7 @@ _OF_CANDIDATE = "candidate."
 _OF_MODEL = "model."
 _WORDS = {
     "code": "the code was deployed anew",
+    "estimators": "the code of custom estimators changed",
     "libraries": "versions of libraries changed",
     "snapshots": "the snapshots changed",
     "contract": "the dataset's contract changed",

@@ -18,7 +18,10 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from perennial.training.candidates import Fitted
 from perennial.training.export_custom import export_custom
@@ -36,6 +39,10 @@ _GRAPHS = {
     ExtraTreesRegressor: forest,
     ExtraTreesClassifier: forest,
 }
+
+
+_PLAIN = ((), (SimpleImputer,), (StandardScaler,), (SimpleImputer, StandardScaler))
+"""What may stand before a linear model that is exported as it is."""
 
 
 def export(fitted: Fitted) -> bytes:
@@ -59,6 +66,8 @@ def export(fitted: Fitted) -> bytes:
         draw(graph, estimator, problem, seen)
     elif fitted.candidate.estimator is None:
         _linear(graph, fitted, seen)
+    elif (steps := _plain_steps(estimator)) is not None:
+        _weighted(graph, _plainly_prepared(graph, steps[:-1]), fitted, steps[-1], seen)
     else:
         return export_custom(fitted)
     return to_bytes(graph, fitted.features, problem.classes or 1)
@@ -67,8 +76,12 @@ def export(fitted: Fitted) -> bytes:
 def _linear(graph: Graph, fitted: Fitted, seen: list[int]) -> None:
     """Preparation and a weighted sum, in the order and the arithmetic of scikit-learn; of classes, its inverse link."""
     pipeline: Pipeline = fitted.estimator
-    estimator = pipeline.named_steps[ESTIMATE]
     prepared = _prepared(graph, pipeline.named_steps[PREPARE], fitted.features)
+    _weighted(graph, prepared, fitted, pipeline.named_steps[ESTIMATE], seen)
+
+
+def _weighted(graph: Graph, prepared: str, fitted: Fitted, estimator: Any, seen: list[int]) -> None:
+    """Sum prepared columns by weight; of classes, through the inverse link."""
     weights = np.atleast_2d(estimator.coef_).T
     weighted = graph.apply("MatMul", prepared, graph.constant("weights", weights), to="weighted")
     intercept = graph.constant("intercept", np.reshape(estimator.intercept_, (-1,)))
@@ -81,6 +94,44 @@ def _linear(graph: Graph, fitted: Fitted, seen: list[int]) -> None:
     else:
         found = graph.apply("Softmax", raw, to="softmax", axis=1)
     end_in_probabilities(graph, found, seen, fitted.problem.classes)
+
+
+def _plain_steps(estimator: Any) -> list[Any] | None:
+    """Return the steps of a linear model, alone or behind imputation and scaling of all columns; None of any other.
+
+    skl2onnx would take them in single precision, as onnxruntime imputes in no other.
+    """
+    steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
+    *preparing, last = steps
+    if type(last) not in (LinearRegression, LogisticRegression, Ridge):
+        return None
+    if [type(step) for step in preparing] not in (
+        [],
+        [SimpleImputer],
+        [StandardScaler],
+        [SimpleImputer, StandardScaler],
+    ):
+        return None
+    # A column without any value is left out by the imputer, which moves those behind it.
+    whole = all(
+        np.isnan(step.missing_values) and not step.add_indicator and not np.isnan(step.statistics_).any()
+        if isinstance(step, SimpleImputer)
+        else step.mean_ is not None and step.scale_ is not None
+        for step in preparing
+    )
+    return steps if whole else None
+
+
+def _plainly_prepared(graph: Graph, preparing: list[Any]) -> str:
+    prepared = INPUT
+    for step in preparing:
+        if isinstance(step, SimpleImputer):
+            missing = graph.apply("IsNaN", prepared, to="missing")
+            prepared = graph.apply("Where", missing, graph.constant("fill", step.statistics_), prepared, to="filled")
+        else:
+            centred = graph.apply("Sub", prepared, graph.constant("means", step.mean_), to="centred")
+            prepared = graph.apply("Div", centred, graph.constant("scales", step.scale_), to="scaled")
+    return prepared
 
 
 def _prepared(graph: Graph, preparation: Any, features: int) -> str:
