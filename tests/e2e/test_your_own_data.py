@@ -49,11 +49,11 @@ def test_the_commands_of_the_page_serve_the_model(tmp_path: Path) -> None:
         answers = shell.json(*commands[-1])
         [run] = shell.json("runs", "--kind", "train")
         views = {view["view"]: view["rows"] for view in shell.json("features", "list")}
-        check_what_was_recorded(shell, run["run_id"], answers[0]["prediction_id"])
         told = in_a_notebook(tmp_path)
         tried, runs = shell.json("experiments", "flat_rent"), shell.json("runs", "--kind", "experiment")
         shown = shell.json("runs", next(each["run_id"] for each in tried if each["name"] == "4 leaves"))
         later = shell.json(*commands[-1])
+        check_what_was_recorded(shell, run["run_id"], answers[0]["prediction_id"])
         down = shell.json("down")
     finally:
         LocalCloud(tmp_path / ".perennial").stop()

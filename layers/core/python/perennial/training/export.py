@@ -114,7 +114,7 @@ def _plain_steps(estimator: Any) -> list[Any] | None:
         return None
     # A column without any value is left out by the imputer, which moves those behind it.
     whole = all(
-        np.isnan(step.missing_values) and not step.add_indicator and not np.isnan(step.statistics_).any()
+        isinstance(step.missing_values, float) and not step.add_indicator and not np.isnan(step.statistics_).any()
         if isinstance(step, SimpleImputer)
         else step.mean_ is not None and step.scale_ is not None
         for step in preparing
