@@ -20,7 +20,7 @@ from perennial.data.training_set import (
     period_of,
     write_training_set,
 )
-from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Split
+from perennial.definitions import Candidate, Column, Dataset, FeatureView, Model, Space, Split
 from perennial.definitions.files import Definitions
 from perennial.errors import DataError, DefinitionError
 
@@ -232,15 +232,22 @@ def test_without_rows_that_count_there_is_no_latest_one(tmp_path: Path, changes:
 def test_the_period_reaches_back_as_far_as_the_longest_history() -> None:
     short, long = (Candidate(name=f"c{length}", algorithm="ridge", history=f"{length} days") for length in (3, 5))
     endless = Candidate(name="all", algorithm="ridge")
-    assert period_of(model(candidates=(short, long)), START).since == START - days(6)
-    assert period_of(model(candidates=(short, endless)), START).since is None
+    holdout = model().split.holdout
+    plain = {"split": Split(holdout=holdout, backtests=0)}
+    assert period_of(model(candidates=(short, long), **plain), START).since == START - days(6)
+    assert period_of(model(candidates=(short, endless), **plain), START).since is None
+    # Each stretch before the held-out one is predicted from as long a history.
+    tested = {"split": Split(holdout=holdout, backtests=3)}
+    assert period_of(model(candidates=(short, long), **tested), START).since == START - days(6) - 3 * holdout
+    searched = long.model_copy(update={"space": {"alpha": Space(low=1, high=2)}})
+    assert period_of(model(candidates=(short, searched), **plain), START).since == START - days(6) - 2 * holdout
 
 
 def test_rows_before_the_longest_history_are_left_out(tmp_path: Path) -> None:
     rides = [(days(after), 1, after, None if after == 2 else 1.0) for after in (1.0, 2.0, 2.99, 3.0, 4.0, 7.0)]
     world = World(tmp_path).ride(*rides, LATE).know((days(1), 1, 1.0), (days(2), 1, 2.0))
     candidates = (Candidate(name="short", algorithm="ridge", history="5 days"),)
-    parts = world.make(model(candidates=candidates))
+    parts = world.make(model(candidates=candidates, split=Split(holdout=model().split.holdout, backtests=0)))
     assert [row[1] for row in world.read("train")] == [3.0, 4.0, 7.0]
     assert [row[3] for row in world.read("train")] == [2.0, 2.0, None]  # known before the period, and within its ttl
     assert parts.rows_without_target == 0

@@ -133,7 +133,8 @@ def test_a_model_for_which_no_row_counts_is_refused_in_one_sentence(changes: dic
 
 def test_snapshots_before_the_longest_history_are_not_read_but_count_as_learnt_from() -> None:
     candidates = (Candidate(name="ridge", algorithm="ridge", history="2 days"),)
-    fare = FARE.model_copy(update={"candidates": candidates})
+    split = FARE.split.model_copy(update={"backtests": 0})
+    fare = FARE.model_copy(update={"candidates": candidates, "split": split})
     definitions = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": fare})
     ports = ingested(ingested(new_ports(definitions)), "run-2", name="b.csv", day=10)
     old, new = ports.catalog.snapshots("rides")[0]

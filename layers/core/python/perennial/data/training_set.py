@@ -118,9 +118,7 @@ def latest_event(
 def period_of(model: Model, latest: datetime) -> Period:
     """Return the stretch of time that a model learns from and is judged on, given its last row with a target."""
     split_at = latest - model.split.holdout
-    histories = [candidate.history for candidate in model.candidates]
-    longest = None if None in histories else max(history for history in histories if history is not None)
-    return Period(None if longest is None else split_at - longest, split_at, latest)
+    return Period(None if model.reach is None else split_at - model.reach, split_at, latest)
 
 
 def write_training_set(

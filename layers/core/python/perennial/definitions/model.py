@@ -139,6 +139,19 @@ class Model(Definition):
         return self
 
     @property
+    def reach(self) -> timedelta | None:
+        """How far before the held-out rows the earliest rows lie that a candidate may learn from; None: no limit.
+
+        The stretches before the held-out rows that judge, too, each need the whole history of a candidate before them.
+        """
+        histories = [candidate.history for candidate in self.candidates]
+        if None in histories:
+            return None
+        searched = any(candidate.space for candidate in self.candidates)
+        stretches = max(self.split.backtests, self.search.folds if searched else 0)
+        return max(history for history in histories if history is not None) + stretches * self.split.holdout
+
+    @property
     def more_is_better(self) -> bool:
         """Whether the model's metric is to be large."""
         return METRICS[self.task][self.metric]

@@ -30,6 +30,7 @@ _WORDS = {
     "estimators": "the code of custom estimators changed",
     "libraries": "versions of libraries changed",
     "snapshots": "the snapshots changed",
+    "reach": "how far candidates look back changed",
     "contract": "the dataset's contract changed",
     "views": "the definition of a feature view changed",
     "tables": "the tables of stored views changed",
@@ -74,10 +75,9 @@ def training_set_depends_on(
     tables : mapping
         Stored view to its table's manifest.
     """
-    longest = None if any(one.history is None for one in model.candidates) else max(_history(model))
     return {
         **{f"{_OF_MODEL}{name}": value for name, value in _keys(model, _NOT_FOR_ROWS).items()},
-        "candidate.history": longest,
+        "reach": None if model.reach is None else model.reach.total_seconds(),
         "contract": contract,
         "snapshots": sorted(snapshots),
         "views": dict(views),
@@ -170,10 +170,6 @@ def _words(name: str) -> str:
         return _WORDS[name]
     owner, _, key = name.partition(".")
     return f"the {owner}'s {key} changed"
-
-
-def _history(model: Model) -> list[float]:
-    return [one.history.total_seconds() for one in model.candidates if one.history is not None]
 
 
 def _keys(definition: Model | Candidate, without: set[str]) -> dict[str, Any]:
