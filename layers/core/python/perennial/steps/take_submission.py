@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import TrainingSet
 from perennial.steps.baselines import baselines
+from perennial.steps.candidate_files import write_candidate
 from perennial.steps.recording import recorded
 from perennial.steps.verified import download_verified, read_training_set, read_verified, same_definition
 from perennial.training.evaluation import Matrix, metrics
@@ -81,17 +81,12 @@ def run(request: Request, ports: Ports) -> Taken:
         columns = len(training_set.classes) if model.task == "multiclass" else 1
         require_conforming(checked(artifact, most_bytes(model)), len(training_set.features), columns)
         report = _report(ports, model, training_set, submission, artifact)
-        content = report.model_dump_json(indent=2).encode()
-        for file, body, kind in (
-            ("model.onnx", artifact, "application/octet-stream"),
-            ("candidate.json", content, "application/json"),
-        ):
-            ports.artifacts.put(keys.candidate(model.name, request.run_id, SUBMITTED, file), body, kind)
+        report_sha256 = write_candidate(ports, model.name, request.run_id, report, artifact)
         taken = Taken(
             candidate=SUBMITTED,
             training_set_id=training_set.training_set_id,
             onnx_sha256=report.onnx_sha256,
-            report_sha256=hashlib.sha256(content).hexdigest(),
+            report_sha256=report_sha256,
             rows=report.rows,
             metrics=report.metrics,
             parity_error=report.parity_error,

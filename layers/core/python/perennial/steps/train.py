@@ -23,6 +23,7 @@ from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import Made, TrainingSet
 from perennial.steps.baselines import baselines
+from perennial.steps.candidate_files import write_candidate
 from perennial.steps.recording import recorded
 from perennial.steps.reuse import Work, remember, reuse, training_depends_on
 from perennial.steps.searched import with_chosen_parameters
@@ -93,17 +94,12 @@ def run(request: Request, ports: Ports) -> Trained:
         learning, holdout = _read(ports, training_set)
         problem = problem_of(model, training_set, ports.definitions)
         report, artifact = train(model, candidate, training_set, problem, learning, holdout)
-        content = report.model_dump_json(indent=2).encode()
-        for file, body, kind in (
-            ("model.onnx", artifact, "application/octet-stream"),
-            ("candidate.json", content, "application/json"),
-        ):
-            ports.artifacts.put(keys.candidate(request.model, request.run_id, request.candidate, file), body, kind)
+        report_sha256 = write_candidate(ports, request.model, request.run_id, report, artifact)
         trained = Trained(
             candidate=candidate.name,
             training_set_id=training_set.training_set_id,
             onnx_sha256=report.onnx_sha256,
-            report_sha256=hashlib.sha256(content).hexdigest(),
+            report_sha256=report_sha256,
             rows=report.rows,
             parameters=report.parameters,
             metrics=report.metrics,
