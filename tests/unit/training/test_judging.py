@@ -86,7 +86,7 @@ def test_the_page_begins_with_what_came_of_it() -> None:
     assert first.endswith("It passed every rule of the gate: it may serve.")
     (refused,) = re.findall(r'<p class="note bad">(.*?)</p>', html(a_report(better=False)))
     assert "worse than version 3, which serves" in refused
-    assert "It was refused, and what serves goes on serving. mae" in refused
+    assert "It was refused, and what serves goes on serving. Mean absolute error" in refused
 
 
 def test_without_a_champion_the_guess_is_what_it_is_compared_with() -> None:
