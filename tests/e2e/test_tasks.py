@@ -30,6 +30,7 @@ def test_a_condition_and_classes_become_champions_that_can_be_rebuilt(tmp_path: 
         wait_for_champions(shell)
         answers = {model: shell.json("predict", model, str(EXAMPLE / "request.json")) for model in CANDIDATES}
         check_answers(**answers)
+        check_refusal(shell)
         check_runs(shell)
         check_feedback(shell, answers)
         check_pages(shell, answers["churn"][0]["prediction_id"])
@@ -66,6 +67,15 @@ def check_answers(churn: Any, leaving_reason: Any) -> None:
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-6)
         assert answer["label"] == max(probabilities, key=probabilities.get)
         assert answer["value"] == probabilities[answer["label"]]
+
+
+def check_refusal(shell: Shell) -> None:
+    """A text that the dataset does not allow is the caller's mistake, not a missing value."""
+    instance = json.loads((EXAMPLE / "request.json").read_text())["instances"][0]
+    refused = shell.run("predict", "churn", "-", stdin=json.dumps({"instances": [instance | {"plan": "gold"}]}))
+    assert refused.returncode == 1
+    assert "answered 400" in refused.stderr
+    assert "'basic'" in refused.stderr
 
 
 def check_runs(shell: Shell) -> None:

@@ -16,7 +16,6 @@ from perennial.reporting.blocks import (
     Note,
     Paragraph,
     Plot,
-    Plots,
     Section,
     Table,
 )
@@ -24,7 +23,6 @@ from perennial.reporting.charts import Line, lines
 from perennial.reporting.plots import SIZE, Dot, SpreadBar, dots, spread_bars
 from perennial.reporting.words import alike, count, number, several, share, size
 from perennial.training.bootstrap import LEVEL
-from perennial.training.evaluation import more_is_better
 from perennial.training.evaluation_report import EvaluationReport, Judged
 from perennial.training.figures_in_words import (
     METRIC_MEANINGS,
@@ -40,16 +38,16 @@ from perennial.training.figures_in_words import (
     predicted,
     rated,
     rule_name,
+    short,
     with_ends,
 )
 from perennial.training.fit_plots import fit_blocks
 from perennial.training.report import Backtest
-from perennial.training.slices import SliceFigures
+from perennial.training.slice_plots import slice_blocks
 
 MOST_FEATURES = 20
 """Features that the page shows; the JSON has all."""
-MOST_SLICES = 15
-"""Values of a slice that a plot shows; the table has all."""
+_TO = "\u00a0to\u00a0"
 _LIKELY = f"{LEVEL:.0%}".replace("%", "\u202f%")
 
 
@@ -115,36 +113,12 @@ def metric_table(judged: Sequence[Judged], candidate: str = "") -> Table:
     """Return every figure of everyone, those of the first; ``candidate`` is what the candidates are called instead."""
     names = [name for name in judged[0].metrics if name not in ("n", "not_finite")]
     rows: list[list[Cell]] = [
-        [metric_heading(name), *(with_ends(each.metrics, each.intervals, name) for each in judged)] for name in names
+        # A range that breaks in the middle reads as two figures.
+        [metric_heading(name), *(with_ends(each.metrics, each.intervals, name).replace(" to ", _TO) for each in judged)]
+        for name in names
     ]
     columns = ["Figure", *(candidate if candidate and each.kind == "candidate" else _who(each) for each in judged)]
     return Table("All figures on the held-out rows, with where they likely lie", columns, rows)
-
-
-def slice_blocks(slices: Sequence[SliceFigures], metric: str) -> list[Block]:
-    """Return a plot and a table for each slice."""
-    blocks: list[Block] = [
-        Paragraph(
-            "A model may be better on the whole and worse for some. Each part of the held-out rows is judged by "
-            "itself; short lines mean sure figures, long ones few rows."
-        )
-    ]
-    plots: list[Plot] = []
-    tables: list[Table] = []
-    for name in dict.fromkeys(each.name for each in slices):
-        parts = [each for each in slices if each.name == name]
-        shown = [each for each in parts if each.metric is not None][:MOST_SLICES]
-        if shown:
-            rows = [Dot(each.value, each.metric or 0.0, each.interval, beside=each.champion) for each in shown]
-            words = f"{metric_heading(metric)} by {name}"
-            compared = any(each.champion is not None for each in shown)
-            beside = ", what serves in orange" if compared else ""
-            caption = f"The candidate (blue) and where it likely lies{beside}. {_better(metric)}"
-            caption += f" The {MOST_SLICES} values with most rows are shown." if len(parts) > MOST_SLICES else ""
-            plots.append(Plot(dots(words, rows, form=_short), caption, words))
-        compared = any(each.champion is not None for each in parts)
-        tables.append(_slice_table(name, parts, metric, compared=compared))
-    return [*blocks, Plots(plots), *tables]
 
 
 def backtest_blocks(
@@ -229,7 +203,7 @@ def _compared(report: EvaluationReport) -> list[Block]:
             f"The {words} of the candidates (blue){serves} and of a guess without a model (grey), and where each "
             f"likely lies. {METRIC_MEANINGS[metric]}"
         )
-        blocks.append(Plot(dots(f"The {words} of everyone", rows, form=_short), caption, metric_heading(metric)))
+        blocks.append(Plot(dots(f"The {words} of everyone", rows, form=short), caption, metric_heading(metric)))
     return [*blocks, metric_table(report.judged)]
 
 
@@ -255,25 +229,6 @@ def _importance(report: EvaluationReport) -> Plot:
         spread_bars("Importance of the features", rows, form=alike([row.value for row in rows])),
         caption,
         "Worse without the feature",
-    )
-
-
-def _slice_table(name: str, parts: Sequence[SliceFigures], metric: str, *, compared: bool) -> Table:
-    rows: list[list[Cell]] = []
-    for each in parts:
-        value = "unknown" if each.metric is None else number(each.metric, 3)
-        line: list[Cell] = [each.value, count(each.rows), value, ends(each.interval)]
-        if compared:
-            line += [
-                "unknown" if each.champion is None else number(each.champion, 3),
-                "" if each.improvement is None else gain(each.improvement),
-                "" if each.improvement_interval is None else gain_ends(each.improvement_interval),
-            ]
-        rows.append(line)
-    columns = [name, "Rows", metric_heading(metric), "Likely"]
-    columns += ["What serves", "Beside it", "Likely so"] if compared else []
-    return Table(
-        f"The {METRIC_NAMES[metric]} by {name}", columns, rows, frozenset({1, 2, 4} & set(range(len(columns))))
     )
 
 
@@ -307,14 +262,6 @@ def _origin(report: EvaluationReport) -> Table:
         bad, rows = report.rejected
         facts.append(("Quarantined rows of the uploads", f"{bad} of {rows} ({share(bad, rows)})"))
     return Table("Ids by which all of this is found", ["What", "Which"], [[name, Code(text)] for name, text in facts])
-
-
-def _short(value: float) -> str:
-    return number(value, 3)
-
-
-def _better(metric: str) -> str:
-    return "Further right is better." if more_is_better(metric) else "Further left is better."
 
 
 def _day(at: datetime) -> float:

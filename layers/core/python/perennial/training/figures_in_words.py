@@ -58,6 +58,11 @@ def rated(rating: Rating, metric: str) -> str:
     return rating.rule.split(".")[1] if rating.rule.startswith("limits.") else metric
 
 
+def short(value: float) -> str:
+    """Write a figure with the three digits that matter."""
+    return number(value, 3)
+
+
 def metric_heading(metric: str) -> str:
     """Return a metric's name as a heading: `str.capitalize` would write Roc and r²."""
     name = METRIC_NAMES.get(metric, metric)

@@ -75,13 +75,15 @@ def _of_classes(fit: Fit, task: Task, classes: Sequence[str]) -> list[Block]:
 
 
 def _confusion(fit: Fit, task: Task, classes: Sequence[str]) -> Table:
-    at = f": for true from a probability of {share(0.5)} on" if task == "binary" else ", its likeliest one"
+    taken = "for which each class was the likeliest"
+    if task == "binary":
+        taken = f"taken for each class: for true from a probability of {share(0.5)} on"
     rows: list[list[Cell]] = []
     for name, line in zip(classes, fit.confusion, strict=True):
         total = sum(line)
         rows.append([name, count(total), *(share(each, total) if total else "–" for each in line)])
     return Table(
-        f"Of the rows of each true class, the share taken for each class{at}",
+        f"Of the rows of each true class, the share {taken}",
         ["Truth", "Rows", *(f"taken for {name}" for name in classes)],
         rows,
         frozenset(range(1, len(classes) + 2)),

@@ -13,7 +13,7 @@ from perennial.manifest import Manifest
 from perennial.records import Record, TrainingSet, Verdict
 from perennial.reporting.blocks import Block, Cell, Code, KeyFigure, KeyFigures, Note, Paragraph, Section, Table
 from perennial.reporting.words import alike, count, listing, number, several, share
-from perennial.training.evaluation_page import backtest_blocks, gate_table, metric_table, slice_blocks
+from perennial.training.evaluation_page import backtest_blocks, gate_table, metric_table
 from perennial.training.evaluation_report import EvaluationReport, Judged
 from perennial.training.figures_in_words import (
     METRIC_MEANINGS,
@@ -27,6 +27,7 @@ from perennial.training.figures_in_words import (
 )
 from perennial.training.importance import Importance
 from perennial.training.report import Backtest, CandidateReport
+from perennial.training.slice_plots import slice_blocks
 from perennial.training.slices import SliceFigures
 from perennial.utc import naive_utc
 

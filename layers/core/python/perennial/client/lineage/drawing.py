@@ -9,9 +9,9 @@ from html import escape
 
 from perennial.client.lineage.graph import Lineage, Node
 
-WIDTH, GAP, ROW, MARGIN = 216, 36, 80, 16
+WIDTH, GAP, ROW, MARGIN = 224, 32, 80, 16
 """Width of a box, room between columns, height of a row and the picture's margin, in pixels."""
-_LETTERS, _LINES, _LINE, _BOX = 27, 3, 15, 66
+_LETTERS, _LINES, _LINE, _BOX = 26, 3, 15, 66
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1c2530 } .kind { font-size: 10px; fill: #66717f }
 rect { fill: #fff; stroke: #b8c1cc } .thing rect { stroke: #b4530a; stroke-width: 2.5 }
