@@ -48,7 +48,7 @@ def wait_for_champions(shell: Shell) -> None:
         champions = {each["model"]: each["champion"] for each in shell.json("models")}
         if champions.keys() == CANDIDATES.keys() and all(champions.values()):
             return
-        time.sleep(1)
+        time.sleep(2)
     raise AssertionError(f"not all of {', '.join(CANDIDATES)} serve: {shell.run('runs').stdout}")
 
 
