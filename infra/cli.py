@@ -199,10 +199,11 @@ def feedback(
     """Tell a model what became true: a file of {"prediction_id", "label"} objects."""
     from infra.operations import send_labels
     from infra.rows import read_json_rows
+    from perennial.reporting.words import several
 
     display = Display(json)
     answer = send_labels(Deployment.connect(stage, name), model, read_json_rows(file, "labels"))
-    display.result(answer, f"{answer['accepted']:,} labels accepted, {answer['duplicates']:,} known already")
+    display.result(answer, f"{several(answer['accepted'], 'label')} accepted, {answer['duplicates']:,} known already")
 
 
 @app.command()

@@ -69,10 +69,11 @@ def rebuild(
         display.result(started, f"started {started['run_id']}")
         return
     run = follow_started(deployment, started["run_id"], RUN_SECONDS, display.step)
+    findings = run.outputs.get("findings", ())
     display.result(
         run.model_dump(mode="json"),
         Markup(f"{mark(run.status)} {escape(describe_run(run))}"),
-        table("", ["what is not as it was"], [(finding,) for finding in run.outputs.get("findings", ())]),
+        *([table("", ["what is not as it was"], [(finding,) for finding in findings])] if findings else []),
     )
     if run.status != "succeeded" or not run.outputs.get("identical"):
         raise typer.Exit(1)

@@ -71,6 +71,16 @@ def test_lines_run_from_left_to_right_and_higher_values_lie_higher() -> None:
     assert chart.legend == (("line-1", "frozen"), ("line-2", "served"))
 
 
+def test_lines_end_below_a_value_of_their_axis_and_name_each_place_that_has_room() -> None:
+    points = [(0, 0.51), (50, 0.54), (100, 0.58)]
+    chart = lines("log loss", [Line("trees", points)], size=(480, 220))
+    upright = [label.text for label in chart.labels if label.anchor == "end" and label.x < 100]
+    assert upright == ["0", "0.2", "0.4", "0.6"]
+    assert [label.text for label in chart.labels if label.y == 214] == ["0", "50", "100"]
+    close = lines("log loss", [Line("trees", [*points[:1], (1, 0.5), *points[1:]])], size=(480, 220))
+    assert [label.text for label in close.labels if label.y == 214] == ["0", "100"]
+
+
 def test_one_point_is_seen_as_well() -> None:
     chart = lines("error", [Line("served", [(5.0, 2.0)])])
     assert shape(chart, "line-1").endswith("h.01")  # a line of no length is not drawn

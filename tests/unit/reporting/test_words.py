@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from perennial.reporting.words import count, cut, listing, number, several, share, size
+from perennial.reporting.words import alike, count, cut, listing, number, several, share, size
 
 
 def plain(text: str) -> str:
@@ -32,6 +32,18 @@ def test_a_share_reads_nothing_or_all_only_where_it_is(part: int, whole: int, te
 @pytest.mark.parametrize(("amount", "text"), [(0, "0 bytes"), (999, "999 bytes"), (218_456, "218 kB"), (3e9, "3 GB")])
 def test_a_size_has_the_unit_that_fits(amount: int, text: str) -> None:
     assert plain(size(int(amount))) == text
+
+
+def test_numbers_beside_one_another_have_the_same_decimals() -> None:
+    def written(values: list[float]) -> list[str]:
+        return [plain(alike(values)(value)) for value in values]
+
+    assert written([0.0882, 0.064, -0.000215]) == ["0.0882", "0.0640", "-0.0002"]
+    assert written([560.4, 14.23, 0.2]) == ["560", "14", "0"]
+    assert written([-130.2, 72.31]) == ["-130", "72"]
+    assert written([-0.05, -1.84e-5]) == ["-0.0500", "0"]
+    assert written([12345.6, float("inf")]) == ["12 346", "inf"]
+    assert (written([0.0]), written([]), written([1e-9])) == (["0"], [], ["1e-09"])
 
 
 def test_words_agree_with_their_number() -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from perennial.definitions import Task
-from perennial.reporting.blocks import Paragraph
+from perennial.records import Rating
+from perennial.reporting.blocks import Paragraph, Plot
 from perennial.reporting.page import page
-from perennial.training.evaluation_page import sections, subtitle, title
+from perennial.training.evaluation_page import backtest_blocks, gate_table, sections, subtitle, title
 from perennial.training.evaluation_report import EvaluationReport
+from perennial.training.figures_in_words import plainly, rated
 from tests.support.evaluations import a_report
 
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
@@ -69,6 +71,23 @@ def test_a_verdict_is_small_enough_for_the_catalog() -> None:
     )
 
 
+def test_the_held_out_stretch_is_the_last_point_of_the_plot_of_the_past() -> None:
+    report = a_report()
+    held_out = report.split_at, {"line": {report.metric: 0.125}}
+    (plot,) = backtest_blocks({"line": report.backtests["line"]}, report.metric, held_out)
+    assert isinstance(plot, Plot)
+    assert plot.chart.description.endswith(f", 0.125 at {report.split_at.date()}")
+
+
+def test_the_gate_speaks_of_metrics_by_their_names() -> None:
+    found = [str(row[2]) for row in gate_table(a_report("binary").verdict, "log_loss").rows]
+    assert any(re.match(r"Log loss \d", sentence) for sentence in found)
+    assert not any("log_loss" in sentence for sentence in found)
+    # A limited metric is named by the rule that limits it.
+    rating = Rating(rule="limits.roc_auc.min", passed=False, value=0.8, limit=0.9, sentence="roc_auc 0.8 is below 0.9.")
+    assert plainly(rating.sentence, rated(rating, "log_loss")) == "Area under the ROC curve 0.8 is below 0.9."
+
+
 @pytest.mark.parametrize("champion", [True, False])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_page_is_complete_in_itself(task: Task, champion: bool) -> None:
@@ -86,7 +105,7 @@ def test_the_page_begins_with_what_came_of_it() -> None:
     assert first.endswith("It passed every rule of the gate: it may serve.")
     (refused,) = re.findall(r'<p class="note bad">(.*?)</p>', html(a_report(better=False)))
     assert "worse than version 3, which serves" in refused
-    assert "It was refused, and what serves goes on serving. mae" in refused
+    assert "It was refused, and what serves goes on serving. Mean absolute error" in refused
 
 
 def test_without_a_champion_the_guess_is_what_it_is_compared_with() -> None:

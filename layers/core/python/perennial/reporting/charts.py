@@ -14,6 +14,8 @@ _TOP, _BOTTOM, _SIDE = 6, 20, 4
 _ROW, _LABEL, _LETTER, _VALUE = 18, 104, 6.6, 64
 """Of a bar chart: height of a row, most room for the labels on its left, room for a letter of them, and room for the
 figures on its right."""
+_DATE = 72
+"""Room for a value below a chart of lines."""
 
 Format = Callable[[float], str]
 
@@ -89,6 +91,7 @@ def histogram(
     *,
     form: Format = number,
     ticks: Sequence[float] | None = None,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> Chart:
     """Draw a distribution as bars, and one to compare it with as an outline.
 
@@ -104,16 +107,19 @@ def histogram(
         Writes a value of the axis.
     ticks : sequence of float or None
         Where the axis bears values; None chooses round numbers.
+    size : pair of int
+        Width and height.
     """
+    across, high_up = size
     drawn = [now] if before is None else [now, before]
     low = min(each.edges[0] for each in drawn)
     high = max(each.edges[-1] for each in drawn)
     densities = [_densities(each, high - low) for each in drawn]
     top = max(max(values) for values in densities) or 1.0
-    base = HEIGHT - _BOTTOM
+    base = high_up - _BOTTOM
 
     def x(value: float) -> float:
-        return _SIDE + (value - low) / (high - low) * (WIDTH - 2 * _SIDE)
+        return _SIDE + (value - low) / (high - low) * (across - 2 * _SIDE)
 
     def y(density: float) -> float:
         return base - density / top * (base - _TOP)
@@ -123,7 +129,7 @@ def histogram(
         for (left, right), density in zip(pairwise(now.edges), densities[0], strict=True)
         if density
     )
-    shapes = [Shape("axis", f"M{_SIDE} {base + 0.5}H{WIDTH - _SIDE}"), Shape("now", bars)]
+    shapes = [Shape("axis", f"M{_SIDE} {base + 0.5}H{across - _SIDE}"), Shape("now", bars)]
     if before is not None:
         steps = "".join(
             f"V{y(density):.1f}H{x(right):.1f}" for right, density in zip(before.edges[1:], densities[1], strict=True)
@@ -134,8 +140,9 @@ def histogram(
         title,
         "; ".join(_in_words(each, form) for each in drawn),
         shapes,
-        _axis(shown, x, form),
+        _axis(shown, x, form, size),
         _legend(drawn),
+        *size,
     )
 
 
@@ -176,8 +183,15 @@ def bars(title: str, rows: Sequence[Bar], names: tuple[str, str] = ("now", "befo
     return Chart(title, words, shapes, labels, legend, height=max(len(rows), 1) * _ROW)
 
 
-def lines(title: str, series: Sequence[Line], *, form: Format = number, form_x: Format = number) -> Chart:
-    """Draw lines over one axis; the scale of y begins at 0 unless values lie below.
+def lines(
+    title: str,
+    series: Sequence[Line],
+    *,
+    form: Format = number,
+    form_x: Format = number,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> Chart:
+    """Draw lines over one axis; the scale of y begins at 0 unless values lie below, and ends at a round number.
 
     Parameters
     ----------
@@ -187,31 +201,35 @@ def lines(title: str, series: Sequence[Line], *, form: Format = number, form_x: 
         At most five, at least one point in all.
     form, form_x : callable
         Write a value of the vertical and of the horizontal axis.
+    size : pair of int
+        Width and height.
     """
     points = [point for line in series for point in line.points]
     low, high = min(x for x, _ in points), max(x for x, _ in points)
     bottom, top = min(0.0, *(y for _, y in points)), max(y for _, y in points)
-    base, left, width = HEIGHT - _BOTTOM, 44, high - low or 1.0
-    height = top - bottom or 1.0
+    base, left, width = size[1] - _BOTTOM, 44, high - low or 1.0
+    marked = _up_to_a_round_value(bottom, top, 3 if size[1] <= HEIGHT else 5)
+    height = max(top, marked[-1]) - bottom or 1.0
 
     def x(value: float) -> float:
-        return left + (value - low) / width * (WIDTH - left - 2 * _SIDE)
+        return left + (value - low) / width * (size[0] - left - 2 * _SIDE)
 
     def y(value: float) -> float:
         return base - (value - bottom) / height * (base - _TOP - 4)
 
-    shapes = [
-        Shape("axis", "".join(f"M{left} {y(value):.1f}H{WIDTH - _SIDE}" for value in round_values(bottom, top, 3)))
-    ]
+    shapes = [Shape("axis", "".join(f"M{left} {y(value):.1f}H{size[0] - _SIDE}" for value in marked))]
     for order, line in enumerate(series, start=1):
         path = "L".join(f"{x(across):.1f} {y(up):.1f}" for across, up in line.points)
         shapes.append(Shape(f"line-{order}", f"M{path}" + ("h.01" if len(line.points) == 1 else "")))
-    marks = [Label(left - 5, y(value) + 4, form(value), "end", "quiet") for value in round_values(bottom, top, 3)]
+    marks = [Label(left - 5, y(value) + 4, form(value), "end", "quiet") for value in marked]
     words = "; ".join(
         f"{line.name}: " + ", ".join(f"{form(up)} at {form_x(across)}" for across, up in line.points) for line in series
     )
+    named = sorted({across for across, _ in points})
+    if any(x(after) - x(before) < _DATE for before, after in pairwise(named)):
+        named = [low, high]
     legend = tuple((f"line-{order}", line.name) for order, line in enumerate(series, start=1))
-    return Chart(title, words, shapes, [*marks, *_axis(sorted({low, high}), x, form_x)], legend)
+    return Chart(title, words, shapes, [*marks, *_axis(named, x, form_x, size)], legend, *size)
 
 
 def round_values(low: float, high: float, most: int = 5) -> list[float]:
@@ -233,6 +251,12 @@ def round_values(low: float, high: float, most: int = 5) -> list[float]:
     return [low]
 
 
+def _up_to_a_round_value(low: float, high: float, most: int) -> list[float]:
+    """Return round values of which the last is not below ``high``, unless there is but one."""
+    found = round_values(low, high, most)
+    return [*found, 2 * found[-1] - found[-2]] if len(found) > 1 and high > found[-1] else found
+
+
 def _densities(distribution: Distribution, span: float) -> list[float]:
     return [
         value / ((right - left) / span)
@@ -240,11 +264,11 @@ def _densities(distribution: Distribution, span: float) -> list[float]:
     ]
 
 
-def _axis(values: Sequence[float], x: Callable[[float], float], form: Format) -> list[Label]:
+def _axis(values: Sequence[float], x: Callable[[float], float], form: Format, size: tuple[int, int]) -> list[Label]:
     labels = []
     for value in values:
-        anchor = "start" if x(value) < 24 else "end" if x(value) > WIDTH - 24 else "middle"
-        labels.append(Label(round(x(value), 1), HEIGHT - 6, form(value), anchor, "quiet"))
+        anchor = "start" if x(value) < 24 else "end" if x(value) > size[0] - 24 else "middle"
+        labels.append(Label(round(x(value), 1), size[1] - 6, form(value), anchor, "quiet"))
     return labels
 
 

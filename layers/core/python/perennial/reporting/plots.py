@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from perennial.reporting.charts import Chart, Format, Label, Shape, round_values
 from perennial.reporting.words import cut, number, share
 
-WIDTH, HEIGHT = 480, 220
+SIZE = WIDTH, HEIGHT = 480, 220
 _TOP, _BOTTOM, _LEFT, _RIGHT = 8, 22, 52, 8
 _ROW, _NAMES, _LETTER, _FIGURE = 24, 200, 6.4, 60
 """Of a chart with a line for each name: its height, most room for names on the left, room for a letter of them, and

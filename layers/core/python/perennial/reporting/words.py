@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 _THIN = "\u202f"
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -30,6 +31,31 @@ def number(value: float, digits: int = 4) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace(",", _THIN)
+
+
+def alike(values: Sequence[float], digits: int = 3) -> Callable[[float], str]:
+    """Return what writes numbers that are read beside one another, all with the decimals that the largest needs.
+
+    ``0.0882``, ``0.0640`` and ``-0.0002``: a small one does not look surer than the others.
+
+    Parameters
+    ----------
+    values : sequence of float
+        All that are written.
+    digits : int
+        Significant digits of the largest.
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    size = math.floor(math.log10(largest)) if largest else 0
+    decimals = max(digits - 1 - size, 0)
+
+    def form(value: float) -> str:
+        if not (-4 <= size < 12 and math.isfinite(value)):
+            return number(value, digits)
+        text = f"{value:,.{decimals}f}".replace(",", _THIN)
+        return text if any(figure in text for figure in "123456789") else "0"
+
+    return form
 
 
 def share(part: float, whole: float = 1.0) -> str:

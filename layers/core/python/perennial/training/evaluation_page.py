@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from perennial.records import Verdict
@@ -16,15 +16,13 @@ from perennial.reporting.blocks import (
     Note,
     Paragraph,
     Plot,
-    Plots,
     Section,
     Table,
 )
 from perennial.reporting.charts import Line, lines
-from perennial.reporting.plots import Dot, SpreadBar, dots, spread_bars
-from perennial.reporting.words import count, number, several, share, size
+from perennial.reporting.plots import SIZE, Dot, SpreadBar, dots, spread_bars
+from perennial.reporting.words import alike, count, number, several, share, size
 from perennial.training.bootstrap import LEVEL
-from perennial.training.evaluation import more_is_better
 from perennial.training.evaluation_report import EvaluationReport, Judged
 from perennial.training.figures_in_words import (
     METRIC_MEANINGS,
@@ -34,19 +32,22 @@ from perennial.training.figures_in_words import (
     gain,
     gain_ends,
     guess_name,
+    metric_heading,
     outcome,
+    plainly,
     predicted,
+    rated,
     rule_name,
+    short,
     with_ends,
 )
 from perennial.training.fit_plots import fit_blocks
 from perennial.training.report import Backtest
-from perennial.training.slices import SliceFigures
+from perennial.training.slice_plots import slice_blocks
 
 MOST_FEATURES = 20
 """Features that the page shows; the JSON has all."""
-MOST_SLICES = 15
-"""Values of a slice that a plot shows; the table has all."""
+_TO = "\u00a0to\u00a0"
 _LIKELY = f"{LEVEL:.0%}".replace("%", "\u202f%")
 
 
@@ -58,7 +59,7 @@ def title(report: EvaluationReport) -> str:
 def subtitle(report: EvaluationReport) -> str:
     """Return the line below the heading: what is predicted."""
     about = f"{report.description}. " if report.description else ""
-    return f"{about}Predicts {predicted(report.task)}: {report.target}, from the dataset {report.dataset}."
+    return f"{about}Predicts {predicted(report.task)}; the target is “{report.target}” of the dataset {report.dataset}."
 
 
 def sections(report: EvaluationReport, search: Sequence[Block] = ()) -> list[Section]:
@@ -73,11 +74,13 @@ def sections(report: EvaluationReport, search: Sequence[Block] = ()) -> list[Sec
     """
     found = [
         Section("", [_verdict(report), _figures(report)]),
-        Section("The rules, one by one", [gate_table(report.verdict)]),
+        Section("The rules, one by one", [gate_table(report.verdict, report.metric)]),
         Section("Everyone on the same rows", _compared(report)),
     ]
     if report.backtests:
-        found.append(Section("How it would have done before", backtest_blocks(report.backtests, report.metric, report)))
+        held_out = report.split_at, report.verdict.candidates
+        blocks = backtest_blocks(report.backtests, report.metric, held_out)
+        found.append(Section("How it would have done before", blocks))
     if report.fit is not None:
         found.append(Section("Where predictions miss", fit_blocks(report.fit, report.task, report.classes)))
     if report.importance:
@@ -91,13 +94,13 @@ def sections(report: EvaluationReport, search: Sequence[Block] = ()) -> list[Sec
     return found
 
 
-def gate_table(verdict: Verdict) -> Table:
-    """Return the gate's rules with what came of each."""
+def gate_table(verdict: Verdict, metric: str) -> Table:
+    """Return the gate's rules with what came of each; ``metric`` is the model's."""
     rows: list[list[Cell]] = [
         [
             rule_name(rating.rule),
             Badge("holds", "good") if rating.passed else Badge("does not hold", "bad"),
-            rating.sentence,
+            plainly(rating.sentence, rated(rating, metric)),
             f"gate.{rating.rule}" if rating.rule != "finite" else "always",
         ]
         for rating in verdict.ratings
@@ -106,67 +109,58 @@ def gate_table(verdict: Verdict) -> Table:
     return Table(caption, ["Rule", "", "What was found", "Set by"], rows)
 
 
-def metric_table(judged: Sequence[Judged]) -> Table:
-    """Return every figure of everyone, those of the first."""
+def metric_table(judged: Sequence[Judged], candidate: str = "") -> Table:
+    """Return every figure of everyone, those of the first; ``candidate`` is what the candidates are called instead."""
     names = [name for name in judged[0].metrics if name not in ("n", "not_finite")]
     rows: list[list[Cell]] = [
-        [_who(each), *(with_ends(each.metrics, each.intervals, name) for name in names)] for each in judged
+        # A range that breaks in the middle reads as two figures.
+        [metric_heading(name), *(with_ends(each.metrics, each.intervals, name).replace(" to ", _TO) for each in judged)]
+        for name in names
     ]
-    columns = ["Who", *(name.replace("_", " ") for name in names)]
+    columns = ["Figure", *(candidate if candidate and each.kind == "candidate" else _who(each) for each in judged)]
     return Table("All figures on the held-out rows, with where they likely lie", columns, rows)
 
 
-def slice_blocks(slices: Sequence[SliceFigures], metric: str) -> list[Block]:
-    """Return a plot and a table for each slice."""
-    blocks: list[Block] = [
-        Paragraph(
-            "A model may be better on the whole and worse for some. Each part of the held-out rows is judged by "
-            "itself; short lines mean sure figures, long ones few rows."
-        )
-    ]
-    plots: list[Plot] = []
-    tables: list[Table] = []
-    for name in dict.fromkeys(each.name for each in slices):
-        parts = [each for each in slices if each.name == name]
-        shown = [each for each in parts if each.metric is not None][:MOST_SLICES]
-        if shown:
-            rows = [Dot(each.value, each.metric or 0.0, each.interval, beside=each.champion) for each in shown]
-            words = f"{METRIC_NAMES[metric].capitalize()} by {name}"
-            caption = f"The candidate (blue) and where it likely lies, what serves in orange. {_better(metric)}"
-            caption += f" The {MOST_SLICES} values with most rows are shown." if len(parts) > MOST_SLICES else ""
-            plots.append(Plot(dots(words, rows), caption, words))
-        compared = any(each.champion is not None for each in parts)
-        tables.append(_slice_table(name, parts, metric, compared=compared))
-    return [*blocks, Plots(plots), *tables]
-
-
 def backtest_blocks(
-    backtests: dict[str, tuple[Backtest, ...]], metric: str, report: EvaluationReport | None = None
+    backtests: Mapping[str, Sequence[Backtest]],
+    metric: str,
+    held_out: tuple[datetime, Mapping[str, Mapping[str, float]]],
 ) -> list[Block]:
-    """Return a plot of a metric over earlier stretches of time, and over the held-out one."""
+    """Return a plot of a metric over earlier stretches of time, and over the held-out one.
+
+    Parameters
+    ----------
+    backtests : mapping
+        Of each candidate.
+    metric : str
+        The model's.
+    held_out : pair
+        When the held-out stretch begins, and each candidate's metrics on it.
+    """
+    split_at, judged = held_out
     series = []
     for name, tests in list(backtests.items())[:5]:
         points = [(_day(test.start), test.metrics[metric]) for test in tests if metric in test.metrics]
-        if report is not None and metric in report.verdict.candidates.get(name, {}):
-            points.append((_day(report.split_at), report.verdict.candidates[name][metric]))
+        if metric in judged.get(name, {}):
+            points.append((_day(split_at), judged[name][metric]))
         if points:
             series.append(Line(name, points))
     if not series:
         return [Paragraph(f"The {METRIC_NAMES[metric]} is unknown in earlier times.")]
-    chart = lines(f"The {METRIC_NAMES[metric]} over time", series, form_x=_date)
+    chart = lines(f"The {METRIC_NAMES[metric]} over time", series, form_x=_date, size=SIZE)
     caption = (
-        f"The {METRIC_NAMES[metric]} that each candidate would have reached in earlier stretches of time, learning "
-        "only from what was before each; the last point is the held-out stretch. A line that jumps means that one good "
-        "result proves little."
+        f"The {METRIC_NAMES[metric]} that would have been reached in earlier stretches of time, learning only from "
+        "what was before each; the last point is the held-out stretch. A line that jumps means that one good result "
+        "proves little."
     )
-    return [Plot(chart, caption, f"{METRIC_NAMES[metric].capitalize()} over time")]
+    return [Plot(chart, caption, f"{metric_heading(metric)} over time")]
 
 
 def _verdict(report: EvaluationReport) -> Note:
     verdict = report.verdict
     subject = f"Candidate {verdict.candidate} of {report.model}"
     said = against_champion(verdict, report.metric, subject)
-    return Note(f"{said}. {outcome(verdict)}", "good" if verdict.passed else "bad")
+    return Note(f"{said}. {outcome(verdict, report.metric)}", "good" if verdict.passed else "bad")
 
 
 def _figures(report: EvaluationReport) -> KeyFigures:
@@ -174,7 +168,7 @@ def _figures(report: EvaluationReport) -> KeyFigures:
     value = verdict.metrics.get(metric)
     figures = [
         KeyFigure(
-            METRIC_NAMES[metric].capitalize(), "unknown" if value is None else number(value, 3),
+            metric_heading(metric), "unknown" if value is None else number(value, 3),
             f"likely {ends(verdict.intervals[metric])}" if metric in verdict.intervals else "",
         ),
     ]  # fmt: skip
@@ -204,11 +198,12 @@ def _compared(report: EvaluationReport) -> list[Block]:
     blocks: list[Block] = []
     if rows:
         words = METRIC_NAMES[metric]
+        serves = ", of what serves (orange)" if any(each.kind == "champion" for each in report.judged) else ""
         caption = (
-            f"The {words} of the candidates (blue), of what serves (orange) and of a guess without a model (grey), and "
-            f"where each likely lies. {METRIC_MEANINGS[metric]}"
+            f"The {words} of the candidates (blue){serves} and of a guess without a model (grey), and where each "
+            f"likely lies. {METRIC_MEANINGS[metric]}"
         )
-        blocks.append(Plot(dots(f"The {words} of everyone", rows), caption, words.capitalize()))
+        blocks.append(Plot(dots(f"The {words} of everyone", rows, form=short), caption, metric_heading(metric)))
     return [*blocks, metric_table(report.judged)]
 
 
@@ -231,35 +226,16 @@ def _importance(report: EvaluationReport) -> Plot:
         f"unimportant.{more}"
     )
     return Plot(
-        spread_bars("Importance of the features", rows, form=lambda value: number(value, 3)),
+        spread_bars("Importance of the features", rows, form=alike([row.value for row in rows])),
         caption,
         "Worse without the feature",
-    )
-
-
-def _slice_table(name: str, parts: Sequence[SliceFigures], metric: str, *, compared: bool) -> Table:
-    rows: list[list[Cell]] = []
-    for each in parts:
-        value = "unknown" if each.metric is None else number(each.metric, 3)
-        line: list[Cell] = [each.value, count(each.rows), value, ends(each.interval)]
-        if compared:
-            line += [
-                "unknown" if each.champion is None else number(each.champion, 3),
-                "" if each.improvement is None else gain(each.improvement),
-                "" if each.improvement_interval is None else gain_ends(each.improvement_interval),
-            ]
-        rows.append(line)
-    columns = [name, "Rows", METRIC_NAMES[metric].capitalize(), "Likely"]
-    columns += ["What serves", "Beside it", "Likely so"] if compared else []
-    return Table(
-        f"The {METRIC_NAMES[metric]} by {name}", columns, rows, frozenset({1, 2, 4} & set(range(len(columns))))
     )
 
 
 def _glossary(report: EvaluationReport) -> Table:
     names = [name for name in report.judged[0].metrics if name in METRIC_MEANINGS]
     rows: list[list[Cell]] = [
-        [METRIC_NAMES[name].capitalize(), METRIC_MEANINGS[name], Code(name)] for name in names or [report.metric]
+        [metric_heading(name), METRIC_MEANINGS[name], Code(name)] for name in names or [report.metric]
     ]
     return Table("Figures", ["Figure", "What it says", "In definitions"], rows)
 
@@ -269,7 +245,9 @@ def _method(report: EvaluationReport) -> str:
         f"“Likely” is a range that holds the value with about {_LIKELY} probability. It comes from drawing stretches "
         "of the held-out time again and again (a block bootstrap), because rows that happen close to one another are "
         "alike; a candidate and what serves are compared on the same draws. All were judged on the same rows, none of "
-        f"which any candidate has learnt from: those from {_date_of(report.split_at)} on."
+        f"which any candidate has learnt from: those from {_date_of(report.split_at)} on. The champion is the version "
+        "that serves. A guess without a model is the better of two: what would have been best for all rows before, and "
+        "what the row before lets one expect."
     )
 
 
@@ -284,10 +262,6 @@ def _origin(report: EvaluationReport) -> Table:
         bad, rows = report.rejected
         facts.append(("Quarantined rows of the uploads", f"{bad} of {rows} ({share(bad, rows)})"))
     return Table("Ids by which all of this is found", ["What", "Which"], [[name, Code(text)] for name, text in facts])
-
-
-def _better(metric: str) -> str:
-    return "Further right is better." if more_is_better(metric) else "Further left is better."
 
 
 def _day(at: datetime) -> float:

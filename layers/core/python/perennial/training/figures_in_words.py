@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from perennial.definitions import Task
-from perennial.records import Verdict
-from perennial.reporting.words import number, share
+from perennial.records import Rating, Verdict
+from perennial.reporting.words import alike, number, share
 
 METRIC_NAMES = {
     "mae": "mean absolute error",
@@ -52,11 +53,33 @@ _RULES = {
 }
 
 
+def rated(rating: Rating, metric: str) -> str:
+    """Return the metric of which a rule speaks: the model's, or the one that the rule limits."""
+    return rating.rule.split(".")[1] if rating.rule.startswith("limits.") else metric
+
+
+def short(value: float) -> str:
+    """Write a figure with the three digits that matter."""
+    return number(value, 3)
+
+
+def metric_heading(metric: str) -> str:
+    """Return a metric's name as a heading: `str.capitalize` would write Roc and r²."""
+    name = METRIC_NAMES.get(metric, metric)
+    return name[0].upper() + name[1:]
+
+
+def plainly(sentence: str, metric: str) -> str:
+    """Return a sentence of the gate with the metric's name in words."""
+    said = re.sub(rf"\b{re.escape(metric)}\b", METRIC_NAMES.get(metric, metric), sentence)
+    return said[:1].upper() + said[1:]
+
+
 def rule_name(rule: str) -> str:
     """Return what a rule of the gate asks for."""
     if rule.startswith("limits."):
         name = rule.split(".")[1]
-        return f"{METRIC_NAMES.get(name, name).capitalize()} within its limit"
+        return f"{metric_heading(name)} within its limit"
     return _RULES.get(rule, rule)
 
 
@@ -69,7 +92,10 @@ def guess_name(baseline: str) -> str:
 
 def ends(interval: tuple[float, float] | None) -> str:
     """Write where a value likely lies: ``1.5 to 1.7``, or nothing."""
-    return "" if interval is None else f"{number(interval[0], 3)} to {number(interval[1], 3)}"
+    if interval is None:
+        return ""
+    form = alike(interval)
+    return f"{form(interval[0])} to {form(interval[1])}"
 
 
 def with_ends(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], metric: str) -> str:
@@ -116,11 +142,13 @@ def against_champion(verdict: Verdict, metric: str, subject: str) -> str:
     return f"{said}{beside}; {no_one}"
 
 
-def outcome(verdict: Verdict) -> str:
+def outcome(verdict: Verdict, metric: str) -> str:
     """Return what follows: whether it may serve, and if not, the sentences of the rules that do not hold."""
     if verdict.passed:
         return "It passed every rule of the gate: it may serve."
-    broken = " ".join(rating.sentence for rating in verdict.ratings if not rating.passed)
+    broken = " ".join(
+        plainly(rating.sentence, rated(rating, metric)) for rating in verdict.ratings if not rating.passed
+    )
     return f"It was refused, and what serves goes on serving. {broken}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from perennial.definitions import Task
 from perennial.reporting.blocks import Block, Cell, Plot, Plots, Table
 from perennial.reporting.charts import Distribution, histogram
-from perennial.reporting.plots import Band, band, reliability
+from perennial.reporting.plots import SIZE, Band, band, reliability
 from perennial.reporting.words import count, number, share
 from perennial.training.calibration import Fit, Spread
 
@@ -23,7 +23,9 @@ def fit_blocks(fit: Fit, task: Task, classes: Sequence[str]) -> list[Block]:
 def _of_numbers(fit: Fit) -> list[Block]:
     plots: list[Plot] = []
     if fit.prediction is not None and fit.truth is not None:
-        chart = histogram("Predictions and truth", _spread(fit.prediction, "predicted"), _spread(fit.truth, "true"))
+        chart = histogram(
+            "Predictions and truth", _spread(fit.prediction, "predicted"), _spread(fit.truth, "true"), size=SIZE
+        )
         caption = (
             "How often each value was predicted (bars) and came true (line), in the target's unit. Where the line is "
             "above the bars, such values are predicted too rarely."
@@ -31,7 +33,7 @@ def _of_numbers(fit: Fit) -> list[Block]:
         plots.append(Plot(chart, caption, "Predictions and truth"))
     if fit.residuals is not None:
         middle, low, high = (fit.residual_quantiles[q] for q in ("0.5", "0.05", "0.95"))
-        chart = histogram("Prediction minus truth", _spread(fit.residuals, "prediction minus truth"))
+        chart = histogram("Prediction minus truth", _spread(fit.residuals, "prediction minus truth"), size=SIZE)
         caption = (
             f"By how much predictions miss, in the target's unit: nine of ten between {number(low, 3)} and "
             f"{number(high, 3)}, half of them below {number(middle, 3)}. Right of 0 they are too high."
@@ -55,28 +57,33 @@ def _of_classes(fit: Fit, task: Task, classes: Sequence[str]) -> list[Block]:
     off = "" if fit.calibration_error is None else f" On average the two are {_points(fit.calibration_error)} apart."
     caption = (
         f"Of rows for which the model says a probability (left to right), how often {what} came true (upwards). On the "
-        f"dashed line, 30 % means 30 %; below it the model promises too much.{off}"
+        f"dashed line, {share(0.3)} means {share(0.3)}; below it the model promises too much.{off}"
     )
     plots = [Plot(chart, caption, "Said and happened")]
     if fit.prediction is not None:
-        chart = histogram("Predicted probabilities", _spread(fit.prediction, "predicted probability"), form=share)
+        chart = histogram(
+            "Predicted probabilities", _spread(fit.prediction, "predicted probability"), form=share, size=SIZE
+        )
         caption = (
             "How often the model says each probability: the more it stays away from the middle, the more it decides."
         )
         plots.append(Plot(chart, caption, "Predicted probabilities"))
     blocks: list[Block] = [Plots(plots)]
     if len(classes) <= MOST_CLASSES and len(fit.confusion) == len(classes):
-        blocks.append(_confusion(fit, classes))
+        blocks.append(_confusion(fit, task, classes))
     return blocks
 
 
-def _confusion(fit: Fit, classes: Sequence[str]) -> Table:
+def _confusion(fit: Fit, task: Task, classes: Sequence[str]) -> Table:
+    taken = "for which each class was the likeliest"
+    if task == "binary":
+        taken = f"taken for each class: for true from a probability of {share(0.5)} on"
     rows: list[list[Cell]] = []
     for name, line in zip(classes, fit.confusion, strict=True):
         total = sum(line)
         rows.append([name, count(total), *(share(each, total) if total else "–" for each in line)])
     return Table(
-        "Of the rows of each true class, the share taken for each class (of a condition: at a probability of 0.5)",
+        f"Of the rows of each true class, the share {taken}",
         ["Truth", "Rows", *(f"taken for {name}" for name in classes)],
         rows,
         frozenset(range(1, len(classes) + 2)),

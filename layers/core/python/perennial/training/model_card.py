@@ -12,8 +12,8 @@ from perennial.definitions import Model, Task
 from perennial.manifest import Manifest
 from perennial.records import Record, TrainingSet, Verdict
 from perennial.reporting.blocks import Block, Cell, Code, KeyFigure, KeyFigures, Note, Paragraph, Section, Table
-from perennial.reporting.words import count, listing, number, several, share
-from perennial.training.evaluation_page import backtest_blocks, gate_table, metric_table, slice_blocks
+from perennial.reporting.words import alike, count, listing, number, several, share
+from perennial.training.evaluation_page import backtest_blocks, gate_table, metric_table
 from perennial.training.evaluation_report import EvaluationReport, Judged
 from perennial.training.figures_in_words import (
     METRIC_MEANINGS,
@@ -21,11 +21,13 @@ from perennial.training.figures_in_words import (
     against_champion,
     ends,
     guess_name,
+    metric_heading,
     outcome,
     predicted,
 )
 from perennial.training.importance import Importance
 from perennial.training.report import Backtest, CandidateReport
+from perennial.training.slice_plots import slice_blocks
 from perennial.training.slices import SliceFigures
 from perennial.utc import naive_utc
 
@@ -161,13 +163,13 @@ def card_sections(card: ModelCard) -> list[Section]:
         Section("How good it is", _quality(card)),
     ]
     if card.backtests:
-        found.append(
-            Section("How it would have done before", backtest_blocks({card.candidate: card.backtests}, card.metric))
-        )
+        held_out = card.data.split_at, {card.candidate: card.verdict.metrics}
+        blocks = backtest_blocks({card.candidate: card.backtests}, card.metric, held_out)
+        found.append(Section("How it would have done before", blocks))
     if card.slices:
         found.append(Section("Parts of the rows", slice_blocks(card.slices, card.metric)))
     found += [
-        Section("The gate", [gate_table(card.verdict)]),
+        Section("The gate", [gate_table(card.verdict, card.metric)]),
         Section("How it works", [_algorithm(card), _features(card)]),
         Section("When it counts as drifting", [_monitoring(card)]),
         Section("Where it comes from", [_lineage(card)]),
@@ -177,7 +179,9 @@ def card_sections(card: ModelCard) -> list[Section]:
 
 def _verdict(card: ModelCard) -> Note:
     said = against_champion(card.verdict, card.metric, f"Version {card.version} of {card.model}")
-    return Note(f"When it was made: {said}. {outcome(card.verdict)}", "good" if card.verdict.passed else "bad")
+    return Note(
+        f"When it was made: {said}. {outcome(card.verdict, card.metric)}", "good" if card.verdict.passed else "bad"
+    )
 
 
 def _figures(card: ModelCard) -> KeyFigures:
@@ -186,7 +190,7 @@ def _figures(card: ModelCard) -> KeyFigures:
     likely = ends(verdict.intervals.get(metric))
     figures = [
         KeyFigure(
-            METRIC_NAMES[metric].capitalize(),
+            metric_heading(metric),
             "unknown" if value is None else number(value, 3),
             f"likely {likely}" if likely else "",
         ),
@@ -213,12 +217,13 @@ def _use(card: ModelCard) -> list[Block]:
 
 def _data(card: ModelCard) -> Table:
     data = card.data
+    read = "" if data.rows_learnt == data.rows_train else f", of which this candidate reads {count(data.rows_learnt)}"
     rows = [
         ("Dataset", data.dataset),
         ("Target", card.target),
         ("Rows that count", data.filter if data.filter != "true" else "all"),
         ("Snapshots", count(data.snapshots)),
-        ("Rows to learn from", f"{count(data.rows_train)}, of which this candidate reads {count(data.rows_learnt)}"),
+        ("Rows to learn from", f"{count(data.rows_train)}{read}"),
         ("Rows held out to judge", count(data.rows_holdout)),
         ("Rows left out, as their target is unknown", count(data.rows_without_target)),
         ("Learnt from rows since", "unknown" if data.earliest is None else _moment(data.earliest)),
@@ -236,7 +241,7 @@ def _quality(card: ModelCard) -> list[Block]:
     words = (
         f"It is judged by its {METRIC_NAMES[card.metric]}. {meaning} Ranges hold the value with about 95 % probability."
     )
-    return [Paragraph(words), metric_table(card.judged)]
+    return [Paragraph(words), metric_table(card.judged, "This version")]
 
 
 def _algorithm(card: ModelCard) -> Table:
@@ -248,8 +253,9 @@ def _algorithm(card: ModelCard) -> Table:
 def _features(card: ModelCard) -> Table:
     worth = {each.feature: each for each in card.importance}
     order = sorted(card.features, key=lambda name: -worth[name].worsening if name in worth else 0.0)
+    form = alike([each.worsening for each in card.importance])
     rows: list[list[Cell]] = [
-        [name.replace("__", "."), number(worth[name].worsening, 3) if name in worth else "unknown"] for name in order
+        [name.replace("__", "."), form(worth[name].worsening) if name in worth else "unknown"] for name in order
     ]
     caption = (
         f"What it reads, and by how much the {METRIC_NAMES[card.metric]} becomes worse if that says nothing any more"

@@ -9,15 +9,21 @@ from html import escape
 
 from perennial.client.lineage.graph import Lineage, Node
 
-WIDTH, GAP, ROW, MARGIN = 250, 60, 74, 16
+WIDTH, GAP, ROW, MARGIN = 224, 32, 80, 16
 """Width of a box, room between columns, height of a row and the picture's margin, in pixels."""
-_LETTERS, _LINES, _LINE, _BOX = 38, 3, 15, 60
+_LETTERS, _LINES, _LINE, _BOX = 26, 3, 15, 66
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1c2530 } .kind { font-size: 10px; fill: #66717f }
 rect { fill: #fff; stroke: #b8c1cc } .thing rect { stroke: #b4530a; stroke-width: 2.5 }
 .file rect { fill: #f3f5f7 } .snapshot rect, .table rect { fill: #eaf3fb } .training_set rect { fill: #eef7ee }
 .version rect { fill: #fdf1e3 } .prediction rect, .predictions rect { fill: #f6eefb }
 path { fill: none; stroke: #93a0ae } .back { fill: #fff; stroke: none }
+"""
+_PAGE = """
+body { font: 14px system-ui, sans-serif; margin: 2rem } h1 { font-size: 1.4rem; overflow-wrap: anywhere }
+div { overflow: auto; margin-bottom: 1.5rem } div svg { max-width: 100%; min-width: 60rem; height: auto }
+th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere }
+tr > :first-child { white-space: nowrap }
 """
 
 
@@ -51,10 +57,9 @@ def draw_page(lineage: Lineage, most: int = 4) -> str:
         for node in sorted(lineage.nodes.values(), key=lambda node: (node.kind, node.order, node.id))
     )
     title = escape(f"Lineage of {lineage.nodes[lineage.thing].title}")
-    style = "body{font:14px system-ui,sans-serif;margin:2rem}td{padding:.2rem .8rem;text-align:left}div{overflow:auto}"
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
-        f"<h1>{title}</h1><div>{draw_svg(lineage, most)}</div><table>{rows}</table></html>\n"
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_PAGE}</style>'
+        f"<h1>{title}</h1><div>{draw_svg(lineage, most)}</div><table><tr><th>What<th>Which<th>Id{rows}</table></html>\n"
     )
 
 
