@@ -131,7 +131,7 @@ def small_run(case: Case, folder: Path) -> Ports:
 @cache
 def _uploaded() -> Ports:
     """Return fakes with the rides and the table of their view, which are the same in each case."""
-    ports = fake_ports(_definitions())
+    ports = fake_ports(ride_definitions())
     ports.raw.put("rides/a.csv", _rides().encode())
     ingest.run(ingest.Request(run_id="ingest-1", bucket="raw", key="rides/a.csv"), ports)
     features.run(features.Request(run_id="ingest-1", dataset="rides"), ports)
@@ -146,7 +146,8 @@ def digests(ports: Ports) -> list[str]:
     return [made.sha256[made.train_key], made.sha256[made.holdout_key], manifest["files"]["model.onnx"]]
 
 
-def _definitions() -> Definitions:
+def ride_definitions(**models: Model) -> Definitions:
+    """Return rides with a fare, a request view and a stored one."""
     dataset = Dataset.model_validate(
         {
             "name": "rides",
@@ -165,7 +166,7 @@ def _definitions() -> Definitions:
     stored = {"name": "past", "kind": "stored", "entity": ["zone"], "feature_time": "known_at", "sql": past}
     request = {"name": "now", "kind": "request", "sql": "SELECT zone, miles FROM rides"}
     views = [FeatureView.model_validate({"dataset": "rides", **view}) for view in (stored, request)]
-    return Definitions({"rides": dataset}, {view.name: view for view in views}, {})
+    return Definitions({"rides": dataset}, {view.name: view for view in views}, models)
 
 
 def _rides(rows: int = 150) -> str:
