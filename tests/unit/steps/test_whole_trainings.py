@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from perennial import keys
 from perennial.definitions import Model
+from perennial.errors import DataError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
-from perennial.steps import evaluate, features, ingest, promote, register, smoke, train
+from perennial.serving.ids import make_request_id
+from perennial.steps import evaluate, features, ingest, predict, promote, register, smoke, train
 from tests.support.interruptions import Fuse, Killed, copied, mortal
 from tests.support.rebuilds import ride_definitions
 from tests.support.searches import LINE, TREES, search_all, searching, try_one
@@ -91,6 +94,32 @@ def test_what_is_better_on_average_and_worse_on_a_slice_is_refused_by_the_slice_
     run = ports.catalog.run("train-2")
     assert (run.status, run.outputs["passed"]) == ("succeeded", False)
     assert ports.catalog.champion("fare") == champion
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "manifest.json"])
+def test_a_candidate_with_a_flipped_bit_is_neither_tried_nor_promoted_and_the_champion_answers(file: str) -> None:
+    ports = raised_in_the_north()
+    assert trained(ports, "train-2") == 2
+    assert ports.catalog.version("fare", 2).stage == "candidate"
+    champion, store, key = ports.catalog.champion("fare"), ports.artifacts, keys.artifact("fare", 2, file)
+    intact = store.get(key)
+    for at in random.Random(file).sample(range(len(intact)), 5):
+        store.put(key, intact[:at] + bytes([intact[at] ^ 16]) + intact[at + 1 :])
+        with pytest.raises(DataError, match=f"{file}: has SHA-256"):
+            deploy(ports, f"deploy-2-{at}", 2)
+        with pytest.raises(DataError, match=f"version 2 of fare is not intact: {file}"):
+            promote.run(promote.Request(run_id=f"deploy-2-{at}", model="fare", version=2), ports)
+        assert ports.catalog.champion("fare") == champion
+    now = ports.clock.now()
+    row = {"zone": "north", "miles": 3.0}
+    asked = predict.Request(model="fare", instances=[row], request_id=make_request_id(now, bytes(10)), at=now)
+    answer = predict.run(asked, ports)
+    assert answer.version == 1
+    assert answer.predictions[0].value == pytest.approx(6.0, abs=0.5)  # two dollars a mile
+
+    store.put(key, intact)
+    deploy(ports, "deploy-3", 2)
+    assert predict.run(asked, ports).version == 2
 
 
 def killed_twice(ports: Ports, rng: random.Random, step: Callable[[Ports], Any]) -> Any:
