@@ -23,15 +23,16 @@ from perennial.settings import Settings
 ATTEMPTS = 3
 ATTEMPT_HOURS = 1
 
-_EXITS = batch.Action.EXIT
-_AGAIN = batch.Action.RETRY
-# Looked at in this order; the exit codes are those of functions/batch.py. A job that none matches would be repeated.
+_FINAL = batch.Action.EXIT
+# What matches none is repeated: exit code 20, 128 + n of a container that signal n ended (137 and 143 are SIGKILL and
+# SIGTERM, as of a host that is taken away), a place or an image that did not come
+# in time. What is here would fail again.
 _RETRIES = [
-    batch.RetryStrategy.of(_EXITS, batch.Reason.custom(on_exit_code="10")),
-    batch.RetryStrategy.of(_AGAIN, batch.Reason.custom(on_exit_code="20")),
-    batch.RetryStrategy.of(_AGAIN, batch.Reason.custom(on_status_reason="Host EC2*")),
-    batch.RetryStrategy.of(_AGAIN, batch.Reason.custom(on_status_reason="Timeout waiting for network interface*")),
-    batch.RetryStrategy.of(_EXITS, batch.Reason.custom(on_reason="*")),
+    # The exit codes are those of functions/batch.py; an error that nobody foresaw ends Python with 1.
+    batch.RetryStrategy.of(_FINAL, batch.Reason.custom(on_exit_code="10")),
+    batch.RetryStrategy.of(_FINAL, batch.Reason.custom(on_exit_code="1")),
+    # Killed as well (137), but the same rows would take the same memory.
+    batch.RetryStrategy.of(_FINAL, batch.Reason.custom(on_reason="OutOfMemory*")),
 ]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from infra.functions import SHAPES
+from infra.local.batch import camel
+from infra.local.jobs import Attempt, retries
 from perennial.errors import DefinitionError
 from tests.infra.synthesised import Synthesise, Synthesised, as_list, states
 
@@ -190,14 +192,36 @@ def test_machines_log_errors_without_what_they_pass_on(stack: Synthesised) -> No
         assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
 
 
-def test_a_job_is_repeated_after_a_transient_error_and_never_after_wrong_data(stack: Synthesised) -> None:
+EXITED = "Essential container in task exited"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "repeated"),
+    [
+        (Attempt(10, EXITED), False),
+        (Attempt(1, EXITED), False),
+        (Attempt(20, EXITED), True),
+        (Attempt(137, EXITED), True),
+        (Attempt(143, EXITED), True),
+        (Attempt(137, EXITED, reason="OutOfMemoryError: Container killed due to memory usage"), False),
+        (Attempt(None, "Task failed to start", reason="CannotPullContainerError: context deadline exceeded"), True),
+        (Attempt(None, "Host EC2 (instance i-1) terminated."), True),
+        (Attempt(None, "Timeout waiting for network interface provisioning to complete."), True),
+    ],
+)
+def test_a_job_is_repeated_after_what_may_end_otherwise_and_never_after_wrong_data(
+    attempt: Attempt, repeated: bool, stack: Synthesised
+) -> None:
     for job in stack.properties("AWS::Batch::JobDefinition").values():
-        rules = job["RetryStrategy"]["EvaluateOnExit"]
-        by_code = {rule["OnExitCode"]: rule["Action"] for rule in rules if "OnExitCode" in rule}
-        assert by_code == {"10": "EXIT", "20": "RETRY"}
-        assert rules[-1] == {"Action": "EXIT", "OnReason": "*"}, "what no rule matches would be repeated"
-        assert {"Action": "RETRY", "OnStatusReason": "Host EC2*"} in rules
-        assert job["RetryStrategy"]["Attempts"] == 3
+        strategy = camel(job["RetryStrategy"])
+        assert retries(strategy, attempt, 1) is repeated
+        assert retries(strategy, attempt, 2) is repeated
+        assert retries(strategy, attempt, 3) is False
+        assert len(strategy["evaluateOnExit"]) <= 5, "Batch takes no more"
+
+
+def test_all_attempts_of_a_job_fit_into_its_state_s_time(stack: Synthesised) -> None:
+    for job in stack.properties("AWS::Batch::JobDefinition").values():
         assert job["Timeout"]["AttemptDurationSeconds"] * 3 < 4 * 3600
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -139,6 +140,77 @@ def test_an_artifact_that_was_changed_does_not_serve(ports: Ports) -> None:
     ports.artifacts.put(keys.artifact(MODEL, 1, "model.onnx"), linear_graph(bias=4.0))
     with pytest.raises(DataError, match="was changed after it was registered"):
         predict.run(a_request(), ports)
+
+
+def flip(ports: Ports, version: int, file: str = "model.onnx", model: str = MODEL) -> bytes:
+    """Flip one bit in the middle of a version's file; return what it was."""
+    key = keys.artifact(model, version, file)
+    before = ports.artifacts.get(key)
+    at = len(before) // 2
+    ports.artifacts.put(key, before[:at] + bytes([before[at] ^ 1]) + before[at + 1 :])
+    return before
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "manifest.json"])
+def test_while_the_champion_has_a_flipped_bit_what_served_before_answers(
+    ports: Ports, clock: FixedClock, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    catalog, store = CountingCatalog(), CountingStore()
+    ports = replace(ports, catalog=catalog, artifacts=store)
+    register(ports)
+    register_second(ports, champion=True)
+    intact = flip(ports, 2, file)
+    predictors, store.read, catalog.reads = predict.Predictors(timedelta(seconds=5)), [], 0
+    answer = predict.run(a_request(), ports, predictors)
+    assert (answer.version, answer.predictions[0].value) == (1, 28.0)
+    assert answer.predictions[0].prediction_id.startswith("1-")
+    (error,) = caplog.records
+    assert (error.levelname, error.name) == ("ERROR", "perennial")
+    assert error.getMessage().startswith(f"champion version 2 of {MODEL} does not serve: {file}: has SHA-256")
+    assert error.getMessage().endswith("version 1, which served before it, answers instead")
+
+    # Nothing is read, tried or logged again while the pointer is trusted.
+    read, reads = list(store.read), catalog.reads
+    assert predict.run(a_request(clock.advance(seconds=4.9)), ports, predictors).version == 1
+    assert (store.read, catalog.reads, len(caplog.records)) == (read, reads, 1)
+    assert predict.run(a_request(clock.advance(seconds=0.1)), ports, predictors).version == 1
+    assert len(caplog.records) == 2
+
+    store.put(keys.artifact(MODEL, 2, file), intact)
+    assert predict.run(a_request(clock.advance(seconds=5)), ports, predictors).version == 2
+
+
+def test_a_version_that_is_asked_for_has_no_stand_in(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    register(ports)
+    register_second(ports, champion=True)
+    ports.catalog.set_alias(MODEL, "shadow", 2, AT, "ada")
+    flip(ports, 2)
+    for version in (2, "shadow"):
+        with pytest.raises(DataError, match=r"model\.onnx: .* was changed after it was registered"):
+            predict.run(a_request(version=version), ports)
+    assert caplog.records == []
+
+
+def test_nothing_answers_when_neither_champion_nor_what_served_before_is_intact(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    register(ports)
+    register_second(ports, champion=True)
+    sha256 = hashlib.sha256(ports.artifacts.get(keys.artifact(MODEL, 2, "model.onnx"))).hexdigest()
+    flip(ports, 1)
+    flip(ports, 2)
+    with pytest.raises(DataError, match=f"but {sha256[:12]}"):  # the champion's own error
+        predict.run(a_request(), ports)
+    assert "nor does version 1, which served before it" in caplog.records[0].getMessage()
+
+
+def test_a_champion_that_was_loaded_goes_on_serving_whatever_becomes_of_its_file(ports: Ports) -> None:
+    register(ports)
+    register_second(ports, champion=True)
+    predictors = predict.Predictors(timedelta(0))
+    assert predict.run(a_request(), ports, predictors).version == 2
+    flip(ports, 2)
+    assert predict.run(a_request(), ports, predictors).version == 2
 
 
 def test_the_pointer_is_trusted_for_its_time_and_no_longer(ports: Ports, clock: FixedClock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import duckdb
 from pydantic import BaseModel
 
 from perennial import keys
-from perennial.errors import NotFoundError
+from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import Moment
@@ -18,6 +19,8 @@ from perennial.serving.artifact import load_artifact
 from perennial.serving.predictor import Predictions, Predictor
 from perennial.serving.request_view import connect
 from perennial.steps.prediction_log import write_predictions
+
+_log = logging.getLogger("perennial")
 
 
 class Request(BaseModel):
@@ -88,6 +91,9 @@ class Predictors:
     def get(self, ports: Ports, model: str, version: int | str | None, now: datetime) -> Predictor:
         """Return the predictor of a version, of what an alias stands for, or of the champion.
 
+        While the champion's files are not the registered ones, the version that served before it stands in, and an
+        error is logged. A version that is asked for has no stand-in.
+
         Raises
         ------
         NotFoundError
@@ -95,16 +101,38 @@ class Predictors:
         DataError
             The version's files are not the registered ones.
         """
-        if version is None:
-            number, manifest_key, sha256 = self._champion(ports, model, now)
-        else:
-            number = self._number(ports, model, version, now)
-            number, manifest_key, sha256 = self._version(ports, model, number)
+        if version is not None:
+            return self._predictor(ports, model, self._version(ports, model, self._number(ports, model, version, now)))
+        champion = self._champion(ports, model, now)
+        try:
+            return self._predictor(ports, model, champion)
+        except DataError as error:
+            return self._stand_in(ports, model, champion[0], error)
+
+    def _predictor(self, ports: Ports, model: str, registered: tuple[int, str, str]) -> Predictor:
+        number, manifest_key, sha256 = registered
         identity = (model, number, sha256)
         predictor = self._loaded.pop(identity, None) or self._load(ports, model, number, manifest_key, sha256)
         self._loaded[identity] = predictor
         while len(self._loaded) > self._keep:
             del self._loaded[next(iter(self._loaded))]
+        return predictor
+
+    def _stand_in(self, ports: Ports, model: str, number: int, error: DataError) -> Predictor:
+        """Return the predictor of the version that served before a champion that does not load, or raise its error."""
+        champion = ports.catalog.champion(model)
+        if champion is None or champion.previous is None:
+            raise error
+        what = f"champion version {number} of {model} does not serve: {error}"
+        previous = self._version(ports, model, champion.previous)
+        try:
+            predictor = self._predictor(ports, model, previous)
+        except DataError as other:
+            _log.error("%s; nor does version %s, which served before it: %s", what, champion.previous, other)
+            raise error from None
+        _log.error("%s; version %s, which served before it, answers instead", what, champion.previous)
+        # In the champion's place for what is left of the pointer's time: then the champion is tried again.
+        self._pointers[model] = (self._pointers[model][0], *previous)
         return predictor
 
     def _champion(self, ports: Ports, model: str, now: datetime) -> tuple[int, str, str]:
@@ -137,8 +165,12 @@ class Predictors:
 
     def _load(self, ports: Ports, model: str, version: int, manifest_key: str, sha256: str) -> Predictor:
         self._connection = self._connection or connect()
+        try:
+            manifest = ports.artifacts.get(manifest_key)
+        except NotFoundError:
+            raise DataError(f"{manifest_key}: is missing; restore it or train again") from None
         artifact = load_artifact(
-            ports.artifacts.get(manifest_key),
+            manifest,
             sha256,
             lambda name: ports.artifacts.get(keys.artifact(model, version, name)),
         )

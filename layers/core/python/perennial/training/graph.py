@@ -87,7 +87,8 @@ def serialised(proto: Any, opsets: dict[str, int], ir_version: int = IR_VERSION)
         proto,
         producer_name="perennial",
         ir_version=ir_version,
-        opset_imports=[helper.make_opsetid(domain, version) for domain, version in opsets.items()],
+        # Sorted: those of a converted graph come out of a set, in another order in each process.
+        opset_imports=[helper.make_opsetid(domain, version) for domain, version in sorted(opsets.items())],
     )
     checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
