@@ -190,11 +190,11 @@ def test_what_it_raises_in_fitting_is_a_fault_of_the_definition(tmp_path: Path) 
 def test_its_parameters_are_those_of_its_constructor(tmp_path: Path) -> None:
     problem = Problem(estimators=folder(tmp_path, mine=slope()))
     mine = "estimators.mine:Slope"
-    assert resolved_parameters(candidate(mine, factor=2.0), {"factor": 3.0}, problem) == {"factor": 3.0}
+    assert resolved_parameters(candidate(mine, factor=2.0), problem) == {"factor": 2.0}
     with pytest.raises(DefinitionError, match=r"parameters.depth: estimators.mine:Slope has no .*; it has factor$"):
-        resolved_parameters(candidate(mine, depth=1), None, problem)
+        resolved_parameters(candidate(mine, depth=1), problem)
     with pytest.raises(DefinitionError, match=r"parameters.random_state: take it out, the model's seed sets it"):
-        resolved_parameters(candidate(mine, random_state=1), None, problem)
+        resolved_parameters(candidate(mine, random_state=1), problem)
 
 
 def definitions(home: Path, estimator: str, task: str = "regression") -> Definitions:
