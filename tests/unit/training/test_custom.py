@@ -134,6 +134,7 @@ BROKEN = "from sklearn.base import BaseEstimator\nclass Broken(BaseEstimator):\n
         ("class Other: pass", "mine:Mine", "module estimators.mine has no class Mine"),
         ("", "absent:Mine", r"there is no module 'estimators.absent'; put it into .* as estimators/<name>.py"),
         ("import lightgbn", "mine:Mine", "there is no module 'lightgbn'"),
+        ("raise SystemExit(3)", "mine:Mine", "importing it raises SystemExit: 3"),
         ("1 / 0", "mine:Mine", "importing it raises ZeroDivisionError: division by zero"),
         ("def broken(:", "mine:Mine", "importing it raises SyntaxError"),
         ("class Mine: pass", "mine:Mine", "has no method fit; derive it from sklearn.base.BaseEstimator"),
@@ -169,6 +170,11 @@ def test_check_says_what_is_wrong_with_one(tmp_path: Path, code: str, name: str,
     home = folder(tmp_path, mine=code)
     with pytest.raises(DefinitionError, match=rf"^models/rent\.toml: .*{sentence}"):
         check_candidates(definitions(home, f"estimators.{name}"))
+
+
+def test_without_any_file_of_estimators_the_one_that_is_asked_for_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match=r"there is no module 'estimators\.mine'"):
+        check_candidates(definitions(tmp_path, "estimators.mine:Mine"))
 
 
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
