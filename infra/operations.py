@@ -163,7 +163,7 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
     drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
     return content, [
         table(
-            model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "labels"], figures
+            model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "aliases, tags"], figures
         ),
         *([table("waits for approval", ["version", "since", "until", "report"], waiting)] if waiting else []),
         table("what was changed", ["at", "action", "version", "before", "by", "what and why"], moves),
