@@ -222,9 +222,9 @@ def retrain(
     from infra.operations import start_training
 
     display = Display(json)
-    run = start_training(
-        Deployment.connect(stage, name), model, reason, RUN_SECONDS if wait else None, display.step, no_cache=no_cache
-    )
+    deployment = Deployment.connect(stage, name)
+    deployment.ports.definitions.model(model)
+    run = start_training(deployment, model, reason, RUN_SECONDS if wait else None, display.step, no_cache=no_cache)
     content = run if isinstance(run, dict) else run.model_dump(mode="json")
     display.result(
         content,

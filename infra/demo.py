@@ -243,5 +243,13 @@ def _summary(months: list[Month]) -> Any:
         )
         for m in months
     ]
-    columns = ["month", "version", "trips", "error of version 1", "error of what served", "drift", "what happened"]
+    columns = [
+        "month",
+        "version",
+        "trips",
+        "error of version 1",
+        "error of what served",
+        "× held-out",
+        "what happened",
+    ]
     return table("What a taxi trip costs: mean error in dollars", columns, rows)

@@ -144,7 +144,9 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
         for v in versions
     ]  # fmt: skip
     moves = [(e.at, e.action, e.version, e.previous, e.by, " ".join(filter(None, (e.detail, e.reason)))) for e in audit]
-    waiting = [(a["version"], a["waits"], a["until"], a["report_key"]) for a in names["approvals"]]
+    waiting = [
+        (a["version"], a["waits"], datetime.fromisoformat(a["until"]), a["report_key"]) for a in names["approvals"]
+    ]
     seen = [
         (
             a.at,
@@ -161,11 +163,11 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
     drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
     return content, [
         table(
-            model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "labels"], figures
+            model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "aliases, tags"], figures
         ),
         *([table("waits for approval", ["version", "since", "until", "report"], waiting)] if waiting else []),
         table("what was changed", ["at", "action", "version", "before", "by", "what and why"], moves),
-        table("what the monitor saw", drift, seen),
+        *([table("what the monitor saw", drift, seen)] if seen else []),
     ]
 
 

@@ -19,15 +19,21 @@ def show_version(catalog: Catalog, model: str, number: int) -> tuple[dict[str, A
     rules = [("holds" if one.passed else "does not hold", one.rule, one.sentence) for one in verdict.ratings]
     theirs, guess = verdict.champion_metrics or {}, verdict.baseline_metrics
     figures = [
-        (name, value, *verdict.intervals.get(name, (None, None)), theirs.get(name), guess.get(name))
+        (name, _shown(name, value), *verdict.intervals.get(name, (None, None)), _shown(name, theirs.get(name)),
+         _shown(name, guess.get(name)))
         for name, value in verdict.metrics.items()
-    ]
+    ]  # fmt: skip
     before = f"version {verdict.champion_version}" if verdict.champion_version else "champion"
     columns = ["held-out rows", "value", "likely from", "to", before, verdict.baseline or "baseline"]
     return version.model_dump(mode="json"), [
         table(f"{model} {number}, {version.stage}: candidate {verdict.candidate}", ["", "rule", "found"], rules),
         table("", columns, figures),
     ]
+
+
+def _shown(name: str, value: float | None) -> float | int | None:
+    """Return a figure as it is shown: a number of rows is a whole one."""
+    return int(value) if name == "n" and value is not None else value
 
 
 def version_page(ports: Ports, model: str, number: int, page: Literal["report", "card"]) -> bytes:
@@ -42,8 +48,8 @@ def version_page(ports: Ports, model: str, number: int, page: Literal["report", 
     key = version.verdict.report_key if page == "report" else version.card_key
     html = "" if key is None else f"{key.removesuffix('.json')}.html"
     if not html or not ports.artifacts.exists(html):
-        what = "a page of its evaluation" if page == "report" else "a model card"
-        raise NotFoundError(f"version {number} of {model!r} has not {what}: it was registered before there were any")
+        what = "page of its evaluation" if page == "report" else "model card"
+        raise NotFoundError(f"version {number} of {model!r} has no {what}: it was registered before there were any")
     return ports.artifacts.get(html)
 
 

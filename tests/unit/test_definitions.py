@@ -252,6 +252,18 @@ WRONG = [
         'target = "price"\ntask = "ranking"',
         "task: should be 'regression', 'binary' or",
     ),
+    (
+        FARE,
+        'target = "price"',
+        'target = "price"\ntask = "binary"',
+        "candidate ridge: ridge is not for the task binary; take logistic_regression, hist_gradient_boosting, random_",
+    ),
+    (
+        FARE,
+        'algorithm = "ridge"',
+        'algorithm = "custom"\nestimator = "estimators.Mine"',
+        r"candidates\[0\].estimator: should be like 'estimators.fares:FareModel'.*, not 'estimators.Mine'",
+    ),
     (FARE, 'target = "price"', 'target = "price"\nseed = 1.5', "seed: should be a whole number, not 1.5"),
     (FARE, 'target = "price"', 'target = "price"\nseed = 2018-01-01', "seed: should be a whole number"),
     (FARE, 'now = ["zone"]', 'now = "zone"', r"features.now: should be a list in \[ \], not 'zone'"),

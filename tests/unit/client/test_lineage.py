@@ -85,6 +85,7 @@ def test_a_prediction_leads_back_to_the_bytes_of_the_uploaded_file(ports: Ports)
 
 
 def test_a_file_leads_forward_to_the_versions_that_learnt_from_it_and_what_they_answered(ports: Ports) -> None:
+    ports.catalog.note("fare", 2, "a note is no service", ports.clock.now(), "ada")
     found = lineage_of(ports, "rides/a.csv")
     assert reached(found, "version") == {"fare@1", "fare@2"}
     assert found.nodes["version:fare@1"].facts["service"] == "serves"

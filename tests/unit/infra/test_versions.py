@@ -42,6 +42,7 @@ def test_a_version_shows_every_rule_and_figure(ports: Ports) -> None:
     assert content["verdict"]["passed"] is True
     assert list(rules.columns[1].cells) == ["finite", "beat_baseline", "min_improvement", "max_parity_error"]
     assert list(figures.columns[0].cells) == ["n", "mae", "rmse", "bias", "r2"]
+    assert "." not in str(next(iter(figures.columns[1].cells)))
 
 
 def test_pages_are_those_that_the_run_wrote(ports: Ports, tmp_path: Path) -> None:
@@ -53,11 +54,11 @@ def test_pages_are_those_that_the_run_wrote(ports: Ports, tmp_path: Path) -> Non
     assert b"fare, version 1: model card" in (tmp_path / "card.html").read_bytes()
 
 
-@pytest.mark.parametrize(("page", "words"), [("report", "a page of its evaluation"), ("card", "a model card")])
+@pytest.mark.parametrize(("page", "words"), [("report", "page of its evaluation"), ("card", "model card")])
 def test_a_version_from_before_there_were_pages_says_so(page: str, words: str, tmp_path: Path) -> None:
     old = fake_ports(world())
     old.catalog.publish_version(a_version(1))
-    with pytest.raises(NotFoundError, match=f"version 1 of 'fare' has not {words}"):
+    with pytest.raises(NotFoundError, match=f"version 1 of 'fare' has no {words}"):
         save_pages(old, "fare", 1, {page: tmp_path / "page.html"})
 
 

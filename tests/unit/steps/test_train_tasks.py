@@ -15,8 +15,8 @@ from perennial.definitions.files import Estimators
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.steps import admit, train
+from perennial.steps.recording import recorded
 from perennial.training.report import CandidateReport
-from perennial.training.rows import Rows
 from perennial.training.scoring import score
 from tests.support.training_runs import PERSON, SPLIT_AT, put_snapshots, put_training_set, trips, world
 
@@ -36,8 +36,13 @@ def text_columns(hours: int = 400) -> dict[str, np.ndarray[Any, Any]]:
     return columns
 
 
-def run(model: dict[str, Any], columns: dict[str, np.ndarray[Any, Any]], **training_set: Any) -> Ports:
-    """Take a run to its trained candidates."""
+def run(
+    model: dict[str, Any],
+    columns: dict[str, np.ndarray[Any, Any]],
+    found: dict[str, Any] | None = None,
+    **training_set: Any,
+) -> Ports:
+    """Take a run to its trained candidates; ``found`` are the parameters that a search chose for each."""
     candidates = model.pop("candidates", [{"name": name, "algorithm": name} for name in ALGORITHMS])
     ports = fake_ports(world(candidates=candidates, **model))
     if "estimators" in training_set:
@@ -45,6 +50,9 @@ def run(model: dict[str, Any], columns: dict[str, np.ndarray[Any, Any]], **train
     put_snapshots(ports, "s1")
     admit.run(admit.Request(run_id="run-1", model="fare", trigger=PERSON), ports)
     put_training_set(ports, "run-1", columns, **training_set)
+    if found:
+        with recorded(ports, "run-1", "search") as output:
+            output |= {"done": True, "candidates": {each["name"]: {"parameters": found} for each in candidates}}
     for candidate in candidates:
         train.run(train.Request(run_id="run-1", model="fare", candidate=candidate["name"]), ports)
     return ports
@@ -170,17 +178,11 @@ def test_a_custom_estimator_is_trained_from_the_definitions_folder(tmp_path: Pat
 
 
 def test_what_a_search_has_chosen_is_what_is_fitted_and_reported() -> None:
-    ports = run({"candidates": [{"name": "line", "algorithm": "ridge"}]}, trips())
-    model = ports.definitions.model("fare")
-    training_set = put_training_set(ports, "run-1", trips())
-    columns = trips()
-    features = np.column_stack([columns[name] for name in training_set.features])
-    rows = Rows(columns["event_time"], features, columns["target"])
-    learning, holdout = rows.before(SPLIT_AT), rows.since(SPLIT_AT)
-    problem = train.problem_of(model, training_set, ports.definitions)
     plain, chosen = (
-        train.train(model, model.candidate("line"), training_set, problem, learning, holdout, parameters)[0]
-        for parameters in (None, {"alpha": 1e6})
+        report_of(run({"candidates": [{"name": "line", "algorithm": "ridge", **more}]}, trips(), found=found), "line")[
+            0
+        ]
+        for more, found in (({}, {}), ({"space": {"alpha": {"low": 1, "high": 1e7}}}, {"alpha": 1e6}))
     )
     assert chosen.parameters == {"alpha": 1e6}
     assert chosen.metrics["mae"] > 2 * plain.metrics["mae"]

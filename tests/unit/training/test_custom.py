@@ -134,6 +134,7 @@ BROKEN = "from sklearn.base import BaseEstimator\nclass Broken(BaseEstimator):\n
         ("class Other: pass", "mine:Mine", "module estimators.mine has no class Mine"),
         ("", "absent:Mine", r"there is no module 'estimators.absent'; put it into .* as estimators/<name>.py"),
         ("import lightgbn", "mine:Mine", "there is no module 'lightgbn'"),
+        ("raise SystemExit(3)", "mine:Mine", "importing it raises SystemExit: 3"),
         ("1 / 0", "mine:Mine", "importing it raises ZeroDivisionError: division by zero"),
         ("def broken(:", "mine:Mine", "importing it raises SyntaxError"),
         ("class Mine: pass", "mine:Mine", "has no method fit; derive it from sklearn.base.BaseEstimator"),
@@ -171,6 +172,11 @@ def test_check_says_what_is_wrong_with_one(tmp_path: Path, code: str, name: str,
         check_candidates(definitions(home, f"estimators.{name}"))
 
 
+def test_without_any_file_of_estimators_the_one_that_is_asked_for_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match=r"there is no module 'estimators\.mine'"):
+        check_candidates(definitions(tmp_path, "estimators.mine:Mine"))
+
+
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_check_accepts_one_that_can_be_served_for_each_task(tmp_path: Path, task: str) -> None:
     name = "sklearn.linear_model:" + ("Lasso" if task == "regression" else "LogisticRegression")
@@ -190,11 +196,11 @@ def test_what_it_raises_in_fitting_is_a_fault_of_the_definition(tmp_path: Path) 
 def test_its_parameters_are_those_of_its_constructor(tmp_path: Path) -> None:
     problem = Problem(estimators=folder(tmp_path, mine=slope()))
     mine = "estimators.mine:Slope"
-    assert resolved_parameters(candidate(mine, factor=2.0), {"factor": 3.0}, problem) == {"factor": 3.0}
+    assert resolved_parameters(candidate(mine, factor=2.0), problem) == {"factor": 2.0}
     with pytest.raises(DefinitionError, match=r"parameters.depth: estimators.mine:Slope has no .*; it has factor$"):
-        resolved_parameters(candidate(mine, depth=1), None, problem)
+        resolved_parameters(candidate(mine, depth=1), problem)
     with pytest.raises(DefinitionError, match=r"parameters.random_state: take it out, the model's seed sets it"):
-        resolved_parameters(candidate(mine, random_state=1), None, problem)
+        resolved_parameters(candidate(mine, random_state=1), problem)
 
 
 def definitions(home: Path, estimator: str, task: str = "regression") -> Definitions:

@@ -70,6 +70,8 @@ def _sentence(fault: ErrorDetails, kind: type[BaseModel], path: list[int | str])
     got = shown(fault["input"])
     if fault["type"] == "tuple_type" and isinstance(fault["input"], Mapping) and kind.__name__ != "FeatureView":
         return f"should be a list of tables, each under [[{_key(path)}]] in double brackets"
+    if path[-1:] == ["estimator"] and fault["type"] == "string_pattern_mismatch":
+        return f"should be like 'estimators.fares:FareModel', a module, a colon and a class, not {got}"
     if fault["type"] in _EXPECTED:
         return f"{_EXPECTED[fault['type']]}, not {got}"
     if fault["type"] in ("too_short", "string_too_short"):

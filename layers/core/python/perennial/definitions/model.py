@@ -127,7 +127,11 @@ class Model(Definition):
         for candidate in self.candidates:
             unfit = "logistic_regression" if self.task == "regression" else "ridge"
             if candidate.algorithm == unfit:
-                raise ValueError(f"candidate {candidate.name}: {unfit} is not for the task {self.task}")
+                instead = "ridge" if self.task == "regression" else "logistic_regression"
+                raise ValueError(
+                    f"candidate {candidate.name}: {unfit} is not for the task {self.task}; take {instead}, "
+                    "hist_gradient_boosting, random_forest or custom"
+                )
         return self
 
     @model_validator(mode="after")

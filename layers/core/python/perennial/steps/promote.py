@@ -108,8 +108,8 @@ def require_fit(version: ModelVersion, serving: Champion | None, trigger: Trigge
         raise ConflictError(f"{what} was refused ({version.reason}), which stands; train another one")
     if version.stage == "refused" and not (by_person and trigger.override_gate):
         raise ConflictError(
-            f"{what} was refused by the gate ({version.reason}); "
-            f"only a person may promote it, by `perennial promote {version.model} {version.version} --override-gate`"
+            f"{what} was refused by the gate ({version.reason.removesuffix('.')}); only a person may promote it, "
+            f"by `perennial promote {version.model} {version.version} --reason … --override-gate`"
         )
     if serving is not None and serving.version > version.version and not by_person:
         raise ConflictError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import sklearn
 from pydantic import BaseModel, Field
 
 from perennial import keys
-from perennial.definitions import Candidate, Model, Scalar
+from perennial.definitions import Candidate, Model
 from perennial.errors import DataError
 from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
@@ -118,7 +117,6 @@ def train(
     problem: Problem,
     learning: Rows,
     holdout: Rows,
-    chosen: Mapping[str, Scalar] | None = None,
 ) -> tuple[CandidateReport, bytes]:
     """Fit, export, compare the two on the held-out rows, and count the baselines; no IO.
 
@@ -130,8 +128,6 @@ def train(
         What it poses.
     learning : Rows
         All before the split; the candidate's ``history`` is applied here.
-    chosen : mapping, optional
-        Parameters that a search has chosen.
 
     Returns
     -------
@@ -140,11 +136,11 @@ def train(
     """
 
     def fit_and_predict(rows: Rows, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return predict(fit(candidate, rows, model.seed, problem, chosen), features)
+        return predict(fit(candidate, rows, model.seed, problem), features)
 
     start = history_start(training_set.split_at, candidate.history)
     recent = learning if start is None else learning.since(start)
-    fitted = fit(candidate, recent, model.seed, problem, chosen)
+    fitted = fit(candidate, recent, model.seed, problem)
     artifact = export(fitted)
     prediction = score(artifact, holdout.features)
     expected = predict(fitted, holdout.features)
@@ -152,7 +148,7 @@ def train(
         candidate=candidate.name,
         algorithm=candidate.algorithm,
         estimator=candidate.estimator,
-        parameters=resolved_parameters(candidate, chosen, problem),
+        parameters=resolved_parameters(candidate, problem),
         seed=model.seed,
         features=training_set.features,
         categories=training_set.categories,

@@ -104,15 +104,11 @@ def build(candidate: Candidate, parameters: Mapping[str, Scalar], problem: Probl
     return found(**parameters, **{name: value for name, value in ours.items() if name in taken})
 
 
-def resolved_parameters(
-    candidate: Candidate, chosen: Mapping[str, Scalar] | None = None, problem: Problem | None = None
-) -> dict[str, Scalar]:
-    """Return the arguments of a candidate's estimator: our defaults, overridden by the definition's and by a search's.
+def resolved_parameters(candidate: Candidate, problem: Problem | None = None) -> dict[str, Scalar]:
+    """Return the arguments of a candidate's estimator: our defaults, overridden by the candidate's parameters.
 
     Parameters
     ----------
-    chosen : mapping, optional
-        What a search has chosen from the candidate's space.
     problem : Problem, optional
         Whose task and definitions folder tell which estimator it is; by default a regression.
 
@@ -130,15 +126,14 @@ def resolved_parameters(
     else:
         known = set(inspect.signature(estimator_class(candidate.estimator, problem.estimators)).parameters)
         ours = set(_OURS_OF_CUSTOM)
-    asked = {**candidate.parameters, **(chosen or {})}
-    for name in (*asked, *candidate.space):
+    for name in (*candidate.parameters, *candidate.space):
         _check_name(candidate, "space" if name in candidate.space else "parameters", name, known, ours)
-    if candidate.algorithm == "random_forest" and asked.get("criterion") == _NO_GAPS:
+    if candidate.algorithm == "random_forest" and candidate.parameters.get("criterion") == _NO_GAPS:
         raise DefinitionError(
             f"candidate {candidate.name!r}: parameters.criterion: {_NO_GAPS} knows no missing values; "
             "take squared_error or another algorithm"
         )
-    return {**defaults, **asked}
+    return {**defaults, **candidate.parameters}
 
 
 def _check_name(candidate: Candidate, table: str, name: str, known: set[str], ours: set[str]) -> None:

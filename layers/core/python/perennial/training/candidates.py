@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from perennial.definitions import Candidate, Scalar
+from perennial.definitions import Candidate
 from perennial.errors import DataError, DefinitionError
 from perennial.training.algorithms import build, resolved_parameters
 from perennial.training.custom import FAULTS, said
@@ -42,13 +41,7 @@ class Fitted:
         return [int(place) for place in self.estimator.classes_]
 
 
-def fit(
-    candidate: Candidate,
-    rows: Rows,
-    seed: int,
-    problem: Problem | None = None,
-    chosen: Mapping[str, Scalar] | None = None,
-) -> Fitted:
+def fit(candidate: Candidate, rows: Rows, seed: int, problem: Problem | None = None) -> Fitted:
     """Fit a candidate's estimator.
 
     Parameters
@@ -61,8 +54,6 @@ def fit(
         Of everything random.
     problem : Problem, optional
         Task and kinds of features; by default a regression on numbers.
-    chosen : mapping, optional
-        Parameters that a search has chosen.
 
     Returns
     -------
@@ -77,7 +68,7 @@ def fit(
         There are no rows, or all are of one class.
     """
     problem = problem or Problem()
-    parameters = resolved_parameters(candidate, chosen, problem)
+    parameters = resolved_parameters(candidate, problem)
     _check_rows(candidate, rows, problem)
     target = rows.target if problem.task == "regression" else rows.target.astype(np.int64)
     features = rows.features.shape[1]

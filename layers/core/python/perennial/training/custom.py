@@ -34,11 +34,13 @@ def estimator_class(path: str, folder: Path | None) -> type[Any]:
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
+            # Where the folder is missing altogether, Python names that.
+            missing = module_name if module_name.startswith(f"{error.name}.") else error.name
             raise DefinitionError(
-                f"{place}: there is no module {error.name!r}; put it into the definitions as {ESTIMATORS}/<name>.py "
+                f"{place}: there is no module {missing!r}; put it into the definitions as {ESTIMATORS}/<name>.py "
                 "or name one of the packages that the container has"
             ) from error
-        except FAULTS as error:
+        except (*FAULTS, SystemExit) as error:
             raise DefinitionError(f"{place}: importing it raises {said(error)}") from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):

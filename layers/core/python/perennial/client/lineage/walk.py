@@ -216,7 +216,7 @@ class Walk:
     def _version(self, version: ModelVersion) -> str:
         name = f"{version.model}@{version.version}"
         serving, audit = self._service(version.model)
-        moves = [entry for entry in audit if entry.version == version.version]
+        moves = [entry for entry in audit if entry.version == version.version and entry.moved_pointer]
         serves = serving == version.version
         service = "serves" if serves else "served" if moves else "never served"
         facts = {
@@ -234,7 +234,7 @@ class Walk:
         return self._add(Node(f"version:{name}", "version", title, f"{version.version:08d}", facts))
 
     def _service(self, model: str) -> tuple[int | None, list[AuditEntry]]:
-        """Return which version of a model serves, and the movements of its pointer."""
+        """Return which version of a model serves, and the audit trail."""
         if model not in self._pointers:
             champion = self.ports.catalog.champion(model)
             self._pointers[model] = champion.version if champion else None, self.ports.catalog.audit(model)
