@@ -17,7 +17,7 @@ from infra.waiting import START_SECONDS, OnStep, follow_run, known_run, wait_unt
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog, Ports
-from perennial.records import Run, Trigger
+from perennial.records import Assessment, Run, Trigger
 
 ROWS_PER_CALL = 500
 
@@ -128,14 +128,18 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
     versions = catalog.versions(model)
     if not versions:
         raise NotFoundError(f"model {model!r} has no version yet; see `perennial models` and `perennial runs`")
-    champion, audit, assessments = catalog.champion(model), catalog.audit(model), catalog.assessments(model, 10)
+    champion, audit, assessments = (
+        catalog.champion(model),
+        catalog.audit(model),
+        catalog.assessments(model, 500),
+    )
     names = describe_names(ports, model)
     content = {
         "model": model,
         "champion": champion.model_dump(mode="json") if champion else None,
         "versions": [version.model_dump(mode="json") for version in versions],
         "audit": [entry.model_dump(mode="json") for entry in audit],
-        "assessments": [assessment.model_dump(mode="json") for assessment in assessments],
+        "assessments": [assessment.model_dump(mode="json") for assessment in assessments[:10]],
         **names,
     }
     figures = [
@@ -158,17 +162,27 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
             a.prediction_drift,
             a.performance_ratio,
         )
-        for a in assessments
+        for a in _by_minute(assessments)
     ]
     drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
     return content, [
         table(
-            model, ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "aliases, tags"], figures
+            model,
+            ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "aliases, tags"],
+            figures,
         ),
         *([table("waits for approval", ["version", "since", "until", "report"], waiting)] if waiting else []),
         table("what was changed", ["at", "action", "version", "before", "by", "what and why"], moves),
         *([table("what the monitor saw", drift, seen)] if seen else []),
     ]
+
+
+def _by_minute(assessments: list[Assessment]) -> list[Assessment]:
+    """Return the latest ten that are of different minutes or versions: the monitor looks whenever something came in."""
+    latest: dict[tuple[datetime, int], Assessment] = {}
+    for one in assessments:
+        latest.setdefault((one.at.replace(second=0, microsecond=0), one.version), one)
+    return list(latest.values())[:10]
 
 
 def _figures(metrics: dict[str, float]) -> str:

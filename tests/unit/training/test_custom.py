@@ -116,6 +116,19 @@ def test_an_installed_estimator_is_converted(
     assert export(learn(estimator, task, **parameters)) == artifact
 
 
+def test_one_that_takes_any_argument_is_given_what_the_definition_says(tmp_path: Path) -> None:
+    text = (
+        slope()
+        + """
+
+class Wide(Slope):
+    def __init__(self, **more):
+        super().__init__(factor=more["factor"])
+"""
+    )
+    assert learn("estimators.mine:Wide", home=folder(tmp_path, mine=text), factor=3.0).estimator.factor == 3.0
+
+
 def test_two_folders_with_modules_of_one_name_do_not_mix(tmp_path: Path) -> None:
     first = folder(tmp_path / "a", mine=slope(), shared="SIGN = 1")
     second = folder(tmp_path / "b", mine="from estimators.shared import SIGN\n" + slope(), shared="SIGN = -1")

@@ -102,9 +102,9 @@ def _number(label: bool | float | str, classes: Sequence[str], field: str) -> fl
         if isinstance(label, bool | str):
             raise RequestError(f"{field} must be a number", field)
         return label
-    if classes == CONDITION and not isinstance(label, str):
+    if classes == CONDITION and label not in CONDITION:
         if label not in (0, 1):
-            raise RequestError(f"{field} must be true or false, or 1 or 0, not {label:g}", field)
+            raise RequestError(f"{field} must be true or false, or 1 or 0, not {label!r}", field)
         return float(label)
     if label not in classes:
         some = ", ".join(map(repr, classes[:SHOWN])) + (", …" if len(classes) > SHOWN else "")

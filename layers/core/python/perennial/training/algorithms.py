@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,13 @@ def build(candidate: Candidate, parameters: Mapping[str, Scalar], problem: Probl
     return found(**parameters, **{name: value for name, value in ours.items() if name in taken})
 
 
+def _takes(estimator: type[Any], asked: Iterable[str]) -> set[str]:
+    """Return the arguments that an estimator of somebody else takes: all that is asked about, if it takes any."""
+    known = inspect.signature(estimator).parameters
+    named = {name for name, one in known.items() if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+    return named | set(asked) if any(one.kind is one.VAR_KEYWORD for one in known.values()) else named
+
+
 def resolved_parameters(candidate: Candidate, problem: Problem | None = None) -> dict[str, Scalar]:
     """Return the arguments of a candidate's estimator: our defaults, overridden by the candidate's parameters.
 
@@ -124,7 +131,9 @@ def resolved_parameters(candidate: Candidate, problem: Problem | None = None) ->
         defaults = algorithm.defaults
         known, ours = set(algorithm.estimator(problem)().get_params()), set(_OURS)
     else:
-        known = set(inspect.signature(estimator_class(candidate.estimator, problem.estimators)).parameters)
+        known = _takes(
+            estimator_class(candidate.estimator, problem.estimators), (*candidate.parameters, *candidate.space)
+        )
         ours = set(_OURS_OF_CUSTOM)
     for name in (*candidate.parameters, *candidate.space):
         _check_name(candidate, "space" if name in candidate.space else "parameters", name, known, ours)

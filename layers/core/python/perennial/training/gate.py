@@ -25,6 +25,8 @@ class Opponent:
     """On the rows that judge the candidate; None when it cannot be compared."""
     obstacle: str = ""
     """Why it cannot be compared, as the end of a sentence."""
+    onnx_sha256: str = ""
+    """Of its ONNX file."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Evidence:
     slices: Sequence[SliceFigures] = ()
     size: int = 0
     """Bytes of the ONNX file."""
+    onnx_sha256: str = ""
+    """Of that file."""
     milliseconds: float = 0.0
     """For one row."""
     rejected: tuple[int, int] | None = None
@@ -98,6 +102,9 @@ def refusal(ratings: tuple[Rating, ...]) -> str:
 
 def _by_evidence(gate: Gate, metric: str, champion: Opponent | None, evidence: Evidence) -> list[Rating]:
     found = []
+    if champion is not None and champion.metrics is not None and evidence.onnx_sha256 == champion.onnx_sha256 != "":
+        words = f"It is champion version {champion.version} again, the same to the byte: nothing would change."
+        found.append(_rating("is_new", False, 0.0, 0.0, words))
     if gate.confidence is not None:
         found.append(_confidence(gate.confidence, metric, champion, evidence))
     if gate.max_slice_worsening is not None:
@@ -170,7 +177,8 @@ def _improvement(gate: Gate, metric: str, value: float | None, champion: Opponen
     gain = float(improvement(value, theirs, more_is_better=more))
     good, bad = ("above", "below") if more else ("below", "above")
     words = f"{abs(gain):.1%} {good if gain >= 0 else bad} {who}'s {theirs:.4g}"
-    return _rating(rule, passed, gain, asked, f"{metric} {value:.4g} is {words}; {asked:.1%} {good} is asked.")
+    wanted = f"{asked:.1%} {good} is asked" if asked else "it must not be worse"
+    return _rating(rule, passed, gain, asked, f"{metric} {value:.4g} is {words}; {wanted}.")
 
 
 def _confidence(asked: float, metric: str, champion: Opponent | None, evidence: Evidence) -> Rating:
