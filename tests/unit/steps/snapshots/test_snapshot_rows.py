@@ -31,7 +31,7 @@ MODEL = Model(
     dataset="d",
     target="c3",
     features={"own": ("twice",)},
-    split=Split(holdout="7 days"),
+    split=Split(holdout="7 days", backtests=0),
     candidates=(Candidate(name="ridge", algorithm="ridge", history="7 days"),),
 )
 DEFINITIONS = Definitions({"d": DATASET}, {"own": OWN}, {"m": MODEL})
