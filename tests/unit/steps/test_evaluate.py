@@ -98,7 +98,7 @@ def test_a_candidate_that_is_no_better_is_refused() -> None:
     crown(ports)
     verdict = judge_all(ports, "run-1")
     assert not verdict.passed
-    assert [rating.rule for rating in verdict.ratings if not rating.passed] == ["min_improvement", "is_new"]
+    assert [rating.rule for rating in verdict.ratings if not rating.passed] == ["min_improvement"]
 
 
 def test_a_champions_file_that_was_changed_is_an_error_and_not_an_absence() -> None:
@@ -272,7 +272,7 @@ def test_metrics_have_intervals_and_a_twin_of_the_champion_no_improvement() -> N
     low, high = verdict.intervals["mae"]
     assert low < verdict.metrics["mae"] < high
     assert (verdict.improvement, verdict.improvement_interval) == (0.0, (0.0, 0.0))
-    assert [each.rule for each in verdict.ratings if not each.passed] == ["is_new", "confidence"]
+    assert [each.rule for each in verdict.ratings if not each.passed] == ["confidence"]
 
 
 def test_rejected_rows_of_the_uploads_that_were_learnt_from_count() -> None:

@@ -110,16 +110,6 @@ def weigh(
     return {rating.rule: rating for rating in found}
 
 
-def test_the_champion_s_own_file_is_refused_for_nothing_would_change() -> None:
-    champion = Opponent(4, {"n": 100.0, "mae": 1.0}, onnx_sha256="abc")
-    again = weigh({}, champion=champion, onnx_sha256="abc")["is_new"]
-    assert not again.passed
-    assert again.sentence == "It is champion version 4 again, the same to the byte: nothing would change."
-    assert "is_new" not in weigh({}, champion=champion, onnx_sha256="abd")
-    # One that cannot be compared reads other features from the same places.
-    assert "is_new" not in weigh({}, champion=Opponent(4, None, "x", onnx_sha256="abc"), onnx_sha256="abc")
-
-
 def test_without_a_margin_the_sentence_asks_for_none() -> None:
     sentence = rate(champion=against(0.5))["min_improvement"].sentence
     assert sentence == "mae 1 is 100.0% above champion version 4's 0.5; it must not be worse."

@@ -16,7 +16,7 @@ from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import TrainingSet, Verdict
 from perennial.reporting.page import page
-from perennial.serving.artifact import MODEL_FILE, load_artifact
+from perennial.serving.artifact import load_artifact
 from perennial.steps.admit import candidates_of
 from perennial.steps.recording import recorded
 from perennial.steps.verified import (
@@ -126,8 +126,7 @@ def _champion(
     prediction = _shaped(artifact.predict(rows.features), model, manifest.classes)
     if model.task == "multiclass":
         prediction = aligned(prediction, manifest.classes, training_set.classes)
-    measured = metrics(rows.target, prediction, model.task)
-    return Opponent(champion.version, measured, onnx_sha256=manifest.files[MODEL_FILE]), prediction
+    return Opponent(champion.version, metrics(rows.target, prediction, model.task)), prediction
 
 
 def _obstacle(

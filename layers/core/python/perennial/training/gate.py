@@ -25,8 +25,6 @@ class Opponent:
     """On the rows that judge the candidate; None when it cannot be compared."""
     obstacle: str = ""
     """Why it cannot be compared, as the end of a sentence."""
-    onnx_sha256: str = ""
-    """Of its ONNX file."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,6 @@ class Evidence:
     slices: Sequence[SliceFigures] = ()
     size: int = 0
     """Bytes of the ONNX file."""
-    onnx_sha256: str = ""
-    """Of that file."""
     milliseconds: float = 0.0
     """For one row."""
     rejected: tuple[int, int] | None = None
@@ -102,9 +98,6 @@ def refusal(ratings: tuple[Rating, ...]) -> str:
 
 def _by_evidence(gate: Gate, metric: str, champion: Opponent | None, evidence: Evidence) -> list[Rating]:
     found = []
-    if champion is not None and champion.metrics is not None and evidence.onnx_sha256 == champion.onnx_sha256 != "":
-        words = f"It is champion version {champion.version} again, the same to the byte: nothing would change."
-        found.append(_rating("is_new", False, 0.0, 0.0, words))
     if gate.confidence is not None:
         found.append(_confidence(gate.confidence, metric, champion, evidence))
     if gate.max_slice_worsening is not None:

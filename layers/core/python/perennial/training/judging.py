@@ -112,7 +112,7 @@ def judge_candidates(
     took = milliseconds(chosen.score, case.holdout.features)
     evidence = Evidence(
         rows=len(target), baseline=guess.name, baseline_metrics=guess.metrics, improvements=gains, slices=slices,
-        size=chosen.size, onnx_sha256=chosen.report.onnx_sha256, milliseconds=took, rejected=case.rejected,
+        size=chosen.size, milliseconds=took, rejected=case.rejected,
     )  # fmt: skip
     ratings = judge(model.gate, model.metric, figures[name], chosen.report.parity_error, champion, evidence)
     gain = None
