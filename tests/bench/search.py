@@ -208,8 +208,11 @@ def main(rows: int, processes: int, seeds: int, candidates: int, seconds: float)
         # Of what can be explained beyond the defaults: the error of the noise itself is 1.
         gained = [(default - error) / (default - 1) for error in errors]
         print(f"  {name:<22} takes away {np.mean(gained):.1%} of the defaults' error above the noise")
-    ratio = (default - np.mean(totals["ours"])) / max(default - np.mean(totals["scikit-learn halving"]), 1e-9)
-    print(f"  ours gains {ratio:.2f}× what scikit-learn's halving gains")
+    ours_gain, theirs = (float(default - np.mean(totals[name])) for name in ("ours", "scikit-learn halving"))
+    if theirs > 0:
+        print(f"  ours gains {ours_gain / theirs:.2f}× what scikit-learn's halving gains")
+    else:
+        print(f"  ours gains {ours_gain:.4f} on the defaults; scikit-learn's halving gains nothing ({theirs:.4f})")
 
 
 if __name__ == "__main__":

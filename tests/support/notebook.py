@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perennial.definitions.files import Definitions
+from perennial.errors import PerennialError
 from perennial.fakes import fake_ports
 from perennial.ports import Ports
 from perennial.records import Trigger
@@ -41,7 +42,7 @@ class Ada:
                     champion = self.ports.catalog.champion("fare")
                     before, now = champion.version if champion else None, self.ports.clock.now()
                     self.ports.catalog.promote("fare", made.version, before, now, run_id, "it passed the gate")
-        except Exception as error:  # noqa: BLE001 - whatever a step raises, the state machine catches
+        except PerennialError as error:  # as the state machine catches it; a fault of the code itself fails the test
             caught = fail.Request(run_id=run_id, kind="train", subject="fare", error=type(error).__name__)
             fail.run(caught, self.ports)
         return run_id
