@@ -6,6 +6,7 @@ from perennial.records.experiments import ExperimentLog, LoggedFile, Submitted
 from perennial.records.models import (
     Assessment,
     AuditEntry,
+    Challenger,
     Champion,
     ModelVersion,
     Rating,
@@ -25,6 +26,7 @@ __all__ = [
     "Assessment",
     "AuditEntry",
     "CandidateSearch",
+    "Challenger",
     "Champion",
     "Decision",
     "Erasure",

@@ -143,8 +143,24 @@ class ModelVersion(Record):
         )
 
 
+class Challenger(Record):
+    """A version on its way to serve: it sees requests beside the champion, or answers a share of them."""
+
+    version: int
+    manifest_key: str
+    manifest_sha256: str
+    weight: float = Field(ge=0, le=1)
+    """Share of the callers that it answers; 0 while it is only a shadow."""
+    shadow: bool = False
+    """Whether it scores what the champion answers, for nobody to see but the log."""
+    run_id: str
+    """The deploy run that brings it."""
+    since: Moment
+    """When it came to this weight."""
+
+
 class Champion(Record):
-    """The pointer to the version that serves."""
+    """The pointer to the version that serves, and to the one that is on its way to."""
 
     model: str
     version: int
@@ -155,6 +171,8 @@ class Champion(Record):
     by: str
     """Run id or person that moved the pointer."""
     promoted_at: Moment
+    challenger: Challenger | None = None
+    """Read with the pointer, in one item: nobody sees the one without the other."""
 
 
 class AuditEntry(Record):
