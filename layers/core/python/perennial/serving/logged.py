@@ -32,7 +32,7 @@ class LoggedRequest:
     probabilities: Sequence[Sequence[float]] | None = None
     """Of several classes, a list per row."""
     error: str = ""
-    """The name of the error by which the version failed, of which there are no values; the fault was not the caller's."""
+    """Name of the error by which the version failed, through no fault of the caller; then there are no values."""
 
 
 class PredictionLog(Protocol):
