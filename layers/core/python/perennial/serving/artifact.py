@@ -73,8 +73,12 @@ def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[s
     manifest = read_manifest(manifest_bytes, manifest_sha256)
     if MODEL_FILE not in manifest.files:
         raise DataError(f"manifest.json: files names no {MODEL_FILE}; register the version again")
-    contents = {name: _read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
-    return Artifact(manifest, _session(contents[MODEL_FILE], manifest))
+    return Artifact(manifest, _session(read_files(manifest, read)[MODEL_FILE], manifest))
+
+
+def read_files(manifest: Manifest, read: Callable[[str], bytes]) -> dict[str, bytes]:
+    """Return all files of a version by name, each checked; parameters and errors as of `load_artifact`."""
+    return {name: _read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
 
 
 class GraphScorer:

@@ -109,7 +109,7 @@ class ShapleyTrees:
 
 
 def _factors(share: Matrix, takes: Truths) -> Iterator[Matrix]:
-    """Return for each player (column) by what its value counts at each leaf (row): its Shapley value of the leaf's game.
+    """Return each player's (column's) Shapley values of the games of the leaves (rows), whose value is 1.
 
     The product over players of (share + x), or of share alone where the row does not take the branches, is a polynomial
     whose coefficient of x**k sums up the sets of k known players that do not rule the leaf out.
