@@ -173,7 +173,9 @@ class FlatScorer(ABC):
 
         if matrix.ndim != 2 or matrix.shape[1] != self.form.features:
             raise DataError(f"a matrix has the shape {matrix.shape}, but the model reads {self.form.features} features")
-        raw = self.raw_matrix(np.ascontiguousarray(matrix, dtype=np.float64))
+        # What overflows is infinite or NaN in Python too, where nobody warns.
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw = self.raw_matrix(np.ascontiguousarray(matrix, dtype=np.float64))
         if self.form.link == "identity" and self.form.outputs == 1:
             return raw[:, 0]
         answer = answering(self.form)

@@ -97,7 +97,8 @@ class TreesScorer(FlatScorer):
         """
         import numpy as np
 
-        base, values = self._shapley.values(np.array(row, dtype=np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            base, values = self._shapley.values(np.array(row, dtype=np.float64))
         classes = self.form.seen[-len(base) :] if self.form.outputs > 1 else ()
         return Contributions(self.form.scale, tuple(base.tolist()), tuple(map(tuple, values.tolist())), classes)
 

@@ -58,11 +58,7 @@ class BulkTrees:
 
     def laid_out(self, matrix: Matrix) -> Matrix:
         """Return rows as `perennial.serving.scorer_trees` says."""
-        if self._single:
-            with np.errstate(over="ignore"):
-                values = matrix.astype(np.float32).astype(np.float64)
-        else:
-            values = matrix
+        values = matrix.astype(np.float32).astype(np.float64) if self._single else matrix
         parts = [values, np.where(np.isnan(values), -np.inf, values)]
         if self._words:
             known = (matrix >= 0) & (matrix < self._categories) & (matrix == np.floor(matrix))
