@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Matrix = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
-_WALKS = 12_000
+_WALKS = 50_000
 """Rows times trees that walk together: what they need should stay in the processor's cache."""
 
 
