@@ -266,17 +266,12 @@ def _erasures(ports: Ports, then: _Then) -> list[Erasure]:
 def _files(then: _Then, now: _Now | None) -> dict[str, tuple[str, str | None]]:
     made = then.training_set
     again = now.training_set if now else None
+    files = {"model.onnx": now.report.onnx_sha256, FLAT_FILE: now.report.flat_sha256} if now else {}
     return {
         "train": (made.sha256[made.train_key], again.sha256[again.train_key] if again else None),
         "holdout": (made.sha256[made.holdout_key], again.sha256[again.holdout_key] if again else None),
-        **{name: (sha256, _made_now(name, now)) for name, sha256 in then.manifest.files.items()},
+        **{name: (sha256, files.get(name)) for name, sha256 in then.manifest.files.items()},
     }
-
-
-def _made_now(name: str, now: _Now | None) -> str | None:
-    if now is None:
-        return None
-    return now.report.flat_sha256 if name == FLAT_FILE else now.report.onnx_sha256
 
 
 def _results(then: _Then, now: _Now, files: dict[str, tuple[str, str | None]]) -> list[Finding]:
