@@ -54,7 +54,7 @@ def require_same_bits(flat: bytes, matrix: Matrix) -> None:
     scorer = read_scorer(flat)
     rows = matrix[np.unique(np.linspace(0, len(matrix) - 1, min(_SAMPLE, len(matrix))).astype(np.int64))]
     single = np.array([scorer.score([row])[0] for row in rows.tolist()])
-    if single.tobytes() != scorer.score_matrix(rows).tobytes():
+    if not np.array_equal(single, scorer.score_matrix(rows), equal_nan=True):
         raise DataError(
             f"{FLAT_FILE}: of {len(rows)} rows some are scored otherwise alone than together; "
             "train again where libraries are as pinned"
