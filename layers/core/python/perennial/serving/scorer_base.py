@@ -61,7 +61,8 @@ class Form(NamedTuple):
     @classmethod
     def read(cls, header: Mapping[str, Any]) -> Form:
         """Return the form that a header says, or raise DataError if it makes no sense."""
-        link, scale, seen = (header.get(name) for name in ("link", "scale", "seen"))
+        said: list[Any] = [header.get(name) for name in ("link", "scale", "seen")]
+        link, scale, seen = said
         known = link in list(_LINKS) and scale in ("target", "log", "log_odds", "probability")
         if not known or not isinstance(seen, list) or any(type(place) is not int for place in seen):
             raise unreadable("link, scale or classes make no sense")
