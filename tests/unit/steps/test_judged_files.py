@@ -5,7 +5,8 @@ import pytest
 
 from perennial.errors import DataError
 from perennial.serving.scorer_base import FlatScorer
-from perennial.steps.candidate_files import ModelFiles, judged_by, require_same_bits
+from perennial.steps.candidate_files import ModelFiles
+from perennial.steps.judged_files import judged_by, require_same_bits
 from tests.support.artifacts import linear_graph
 from tests.support.flat_files import Node, a_flat_file
 
