@@ -23,6 +23,7 @@ import functions.features
 import functions.feedback
 import functions.gather
 import functions.ingest
+import functions.log_predictions
 import functions.monitor
 import functions.predict
 import functions.promote
