@@ -35,7 +35,7 @@ import functions.training_set
 from perennial import keys
 from perennial.aws.handler import logger
 from perennial.errors import DefinitionError, TransientError
-from perennial.fakes import FakeObjectStore
+from perennial.fakes import FakeObjectStore, FixedClock
 from perennial.ports import Ports
 from perennial.steps.backfill import part_run
 from perennial.training.submission import Submission
@@ -324,8 +324,9 @@ def test_a_fault_in_a_request_is_a_problem_that_names_the_field(uploaded: Ports)
     )
 
 
-def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Ports) -> None:
+def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Ports, clock: FixedClock) -> None:
     up_to("promote", uploaded)
+    clock.advance(days=1)  # by then it would be in the log
     row = json.loads(event("predict")["body"])["instances"][0]
     assert answer_of(call("predict", uploaded, body=json.dumps({"instances": [row] * 1001})))[0] == 413
     status, body = answer_of(call("feedback", uploaded))
