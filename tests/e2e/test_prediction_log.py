@@ -20,7 +20,7 @@ from perennial import keys
 from perennial.data.prediction_columns import read_columns
 from perennial.errors import TransientError
 from perennial.serving.ids import parse_prediction_id
-from perennial.serving.log_lines import is_line, read_line
+from perennial.serving.log_reading import is_line, read_line
 from perennial.steps.prediction_log import find_prediction
 from tests.e2e.shell import Shell
 

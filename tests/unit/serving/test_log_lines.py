@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial.errors import DataError
 from perennial.serving.ids import make_request_id
-from perennial.serving.log_lines import MARKER, MAX_LINE, LogLine, StdoutPredictionLog, is_line, read_line
+from perennial.serving.log_lines import MARKER, MAX_LINE, StdoutPredictionLog
+from perennial.serving.log_reading import LogLine, is_line, read_line
 from perennial.serving.logged import LogPolicy
 from tests.support.prediction_logs import PROCESS, a_request, lines_of
 from tests.support.records import AT
@@ -179,37 +179,3 @@ def test_a_request_outside_the_sample_is_not_written_and_leaves_no_gap() -> None
     none = a_request(policy=LogPolicy(sample=0.0))
     lines = read(lines_of([a_request(), none, a_request()]))
     assert [(line.sequence, line.unwritten) for line in lines] == [(0, 0), (1, 0)]
-
-
-@pytest.mark.parametrize("cut", [1, 30, 200])
-def test_a_line_that_was_cut_is_refused(cut: int) -> None:
-    (text,) = lines_of([a_request()])
-    with pytest.raises(DataError, match="cannot be read"):
-        read_line(text[:-cut])
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"model": "../elsewhere"},
-        {"request_id": "x"},
-        {"route": "aside"},
-        {"rows": 2},
-        {"row": 1},
-        {"version": "1"},
-        {"version": 0},
-        {"process": None},
-        {"more": 1},
-    ],
-    ids=str,
-)
-def test_a_line_that_says_nonsense_is_refused(changes: dict[str, Any]) -> None:
-    (text,) = lines_of([a_request()])
-    with pytest.raises(DataError, match="cannot be read"):
-        read_line(json.dumps({**json.loads(text), **changes}))
-
-
-def test_a_line_says_what_the_request_says_of_itself() -> None:
-    (line,) = read(lines_of([a_request(model="rent", version=7, route="shadow", milliseconds=0.1234567)]))
-    said = (line.process, line.model, line.version, line.request_id, line.route, line.milliseconds, line.error)
-    assert said == (PROCESS, "rent", 7, make_request_id(AT, bytes(10)), "shadow", 0.123, "")

@@ -14,7 +14,7 @@ from perennial.data.prediction_parts import PartRow, part_of
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.serving.ids import moment_of
-from perennial.serving.log_lines import LogLine, is_line, read_line
+from perennial.serving.log_reading import LogLine, is_line, read_line
 
 SHOWN = 5
 """Faults that the result tells."""
