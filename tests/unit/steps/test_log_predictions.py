@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -79,6 +80,14 @@ def test_however_lines_are_cut_into_deliveries_and_repeated_each_prediction_coun
             put(ports, *rest[:size])
             rest = rest[size:]
     assert logged(ports) == Counter(one.request_id for one in made)
+
+
+def test_deliveries_that_race_leave_one_object(ports: Ports) -> None:
+    lines = lines_of(requests(10, seconds=0.1))
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: put(ports, *lines), range(8)))
+    assert {tuple(result.parts) for result in results} == {tuple(ports.artifacts.keys("predictions/"))}
+    assert logged(ports) == Counter(one.request_id for one in requests(10, seconds=0.1))
 
 
 def test_a_delivery_that_was_interrupted_is_completed_by_the_next(ports: Ports) -> None:
