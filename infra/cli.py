@@ -203,7 +203,10 @@ def feedback(
 
     display = Display(json)
     answer = send_labels(Deployment.connect(stage, name), model, read_json_rows(file, "labels"))
-    display.result(answer, f"{several(answer['accepted'], 'label')} accepted, {answer['duplicates']:,} known already")
+    told = f"{several(answer['accepted'], 'label')} accepted, {answer['duplicates']:,} known already"
+    if answer["unlogged"]:
+        told += f"; {answer['unlogged']:,} of predictions that are not in the log, or not yet"
+    display.result(answer, told)
 
 
 @app.command()
