@@ -87,7 +87,7 @@ GROUPS = {
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(rows=ROWS)
 def test_a_program_gives_the_values_of_the_engine_and_fails_where_it_fails(group: str, rows: list[Row]) -> None:
     assert_alike([expression.strip() for expression in GROUPS[group].split(";")], rows)
