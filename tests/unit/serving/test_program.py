@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -121,3 +122,9 @@ print([name for name in heavy if name in sys.modules])
 def test_programs_need_the_standard_library_alone() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_decimal_keeps_all_its_digits() -> None:
+    text = ["decimal_text", ["DECIMAL(38,10)"], ["column", ["w", "DECIMAL(38,10)"]]]
+    number = "-1234567890123456789012345678.0123456789"
+    assert Program.read(a_program(["w", "text", text])).run({"w": Decimal(number)}) == [number]
