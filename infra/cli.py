@@ -93,7 +93,7 @@ def demo(
 @app.command()
 def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
     """Check definitions without deploying them."""
-    from infra.bringup import read_definitions
+    from infra.bringup import read_definitions, request_views_served
 
     display = Display(json)
     loaded = read_definitions(definitions)
@@ -101,7 +101,11 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
         ("dataset", d.name, f"{several(len(d.columns), 'column')}, {several(len(d.rules), 'row rule')}")
         for d in loaded.datasets.values()
     ]
-    rows += [("view", v.name, f"{v.kind}, from {v.dataset}") for v in loaded.views.values()]
+    served = request_views_served(loaded)
+    rows += [
+        ("view", v.name, f"{v.kind}, from {v.dataset}{f', {served[v.name]}' if v.name in served else ''}")
+        for v in loaded.views.values()
+    ]
     for m in loaded.models.values():
         features, candidates = sum(map(len, m.features.values())), ", ".join(c.name for c in m.candidates)
         rows.append(("model", m.name, f"{m.target} from {features} features, by {candidates}"))
