@@ -23,7 +23,7 @@ def predicted(ports: Ports, rows: int = 2, seed: int = 0) -> list[str]:
         register(ports)
     request_id = make_request_id(AT, bytes([seed] * 10))
     request = predict.Request(model=MODEL, instances=[a_trip()] * rows, request_id=request_id, at=AT)
-    return [prediction.prediction_id for prediction in predict.run(request, ports).predictions]
+    return [prediction["prediction_id"] for prediction in predict.run(request, ports).predictions]
 
 
 def send(ports: Ports, labels: dict[str, float], model: str = MODEL) -> tuple[int, int]:

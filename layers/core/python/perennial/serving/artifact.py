@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
 
-from perennial.errors import DataError, NotFoundError
+from perennial.errors import DataError
 from perennial.manifest import Manifest
-from perennial.serving.integrity import read_manifest, require_sha256
+from perennial.serving.integrity import ReadFile, read_file, read_manifest
 
 MODEL_FILE = "model.onnx"
 """Name of the graph among the manifest's files."""
@@ -22,12 +23,42 @@ Matrix = npt.NDArray[np.float64]
 _DTYPES = {"tensor(double)": np.float64, "tensor(float)": np.float32}
 
 
+class Description(Protocol):
+    """What a graph is asked and what it answers: a manifest, whoever reads it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def features(self) -> tuple[str, ...]: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def onnx_input(self) -> str: ...
+    @property
+    def onnx_output(self) -> str: ...
+    @property
+    def files(self) -> Mapping[str, str]: ...
+
+
+Described = TypeVar("Described", bound=Description)
+
+
 @dataclass(frozen=True)
-class Artifact:
+class Artifact(Generic[Described]):
     """A version that can predict."""
 
-    manifest: Manifest
+    manifest: Described
     session: onnxruntime.InferenceSession
+
+    def score(self, rows: Sequence[Sequence[float]]) -> list[Any]:
+        """Predict each row, as :meth:`predict` does, from lists to lists."""
+        matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(self.manifest.features))
+        scores: list[Any] = self.predict(matrix).tolist()
+        return scores
 
     def predict(self, matrix: Matrix) -> Matrix:
         """Predict each row.
@@ -69,7 +100,7 @@ class Artifact:
         return values.reshape(shape)
 
 
-def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[str], bytes]) -> Artifact:
+def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: ReadFile) -> Artifact[Manifest]:
     """Check a registered version's files and make it ready to predict, on one thread.
 
     Parameters
@@ -89,20 +120,22 @@ def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[s
     manifest = read_manifest(manifest_bytes, manifest_sha256)
     if MODEL_FILE not in manifest.files:
         raise DataError(f"manifest.json: files names no {MODEL_FILE}; register the version again")
-    contents = {name: _read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
+    contents = {name: read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
     return Artifact(manifest, _session(contents[MODEL_FILE], manifest))
 
 
-def _read_file(name: str, sha256: str, read: Callable[[str], bytes]) -> bytes:
-    try:
-        content = read(name)
-    except NotFoundError:
-        raise DataError(f"{name}: is missing from the registered version; train and register again") from None
-    require_sha256(name, content, sha256)
-    return content
+def graph_scorer(manifest: Described, graph: bytes) -> Artifact[Described]:
+    """Make the graph of a manifest ready to predict; both were checked against their SHA-256.
+
+    Raises
+    ------
+    DataError
+        The graph is not what the manifest says.
+    """
+    return Artifact(manifest, _session(graph, manifest))
 
 
-def _session(graph: bytes, manifest: Manifest) -> onnxruntime.InferenceSession:
+def _session(graph: bytes, manifest: Description) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     # A Lambda of the size that serving needs has less than one core: a thread pool would only wait for itself.
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from perennial.definitions import Column
 from perennial.errors import RequestError, TooLargeError
+from perennial.serving.columns import Column
 from perennial.serving.moments import shown
 from perennial.serving.values import Number, Value, reader
 
@@ -23,6 +23,15 @@ Columns = dict[str, list[Value]]
 """Column name to one value per row, each of the column's own Python type, None for a missing one."""
 Matches = Callable[[str, Sequence[str]], Sequence[bool]]
 """A regular expression and texts → whether it matches the whole of each."""
+
+
+Place = Callable[[int, str | None], str]
+"""The number of a row and the name of a column (None: the row) → where that stands in what the caller sent."""
+
+
+def instance_place(number: int, name: str | None) -> str:
+    """Return a place in the list of instances, such as ``instances[3].trip_distance``."""
+    return f"instances[{number}]" if name is None else f"instances[{number}].{name}"
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,8 @@ def read_columns(
     inputs: Mapping[str, Column],
     ignored: Collection[str] = (),
     matches: Matches | None = None,
+    place: Place = instance_place,
+    spared: Sequence[Collection[str]] | None = None,
 ) -> Columns:
     """Check the rows of a request against the columns that a model reads, and turn them into columns.
 
@@ -100,6 +111,10 @@ def read_columns(
     matches : callable or None
         Finds out which texts fit a ``pattern``: :func:`perennial.serving.request_view.matches`, the engine that
         ingesting asks too, as Python's regular expressions differ from RE2. Needed if an input has a pattern.
+    place : callable
+        Names the place of a value in what the caller sent.
+    spared : sequence of collections or None
+        For each row, inputs that it need not bring.
 
     Raises
     ------
@@ -115,33 +130,37 @@ def read_columns(
         unknown = row.keys() - known
         if unknown:
             name = min(unknown)
-            place = f"instances[{number}].{name}"
-            raise RequestError(f"{place} is not known; the model reads {', '.join(inputs)}", place)
+            where = place(number, name)
+            raise RequestError(f"{where} is not known; the model reads {', '.join(inputs)}", where)
     columns: Columns = {}
     for name, column in inputs.items():
         read = reader(column)
         values: list[Value] = []
         for number, row in enumerate(rows):
+            value = row.get(name)
+            if value is None and spared is not None and name in spared[number]:
+                values.append(None)
+                continue
             try:
-                values.append(read(row.get(name)))
+                values.append(read(value))
             except ValueError as error:
                 fault = "is missing" if name not in row and not column.nullable else str(error)
-                place = f"instances[{number}].{name}"
-                raise RequestError(f"{place} {fault}", place) from None
+                where = place(number, name)
+                raise RequestError(f"{where} {fault}", where) from None
         if column.pattern is not None:
-            _require_pattern(name, column.pattern, values, matches)
+            _require_pattern(name, column.pattern, values, matches, place)
         columns[name] = values
     return columns
 
 
-def _require_pattern(name: str, pattern: str, values: Sequence[Value], matches: Matches | None) -> None:
+def _require_pattern(name: str, pattern: str, values: Sequence[Value], matches: Matches | None, place: Place) -> None:
     assert matches is not None, "whoever reads columns with patterns says how to match them"
-    places = [number for number, value in enumerate(values) if value is not None]
-    fits = matches(pattern, [str(values[number]) for number in places])
-    for number, fit in zip(places, fits, strict=True):
+    numbers = [number for number, value in enumerate(values) if value is not None]
+    fits = matches(pattern, [str(values[number]) for number in numbers])
+    for number, fit in zip(numbers, fits, strict=True):
         if not fit:
-            place = f"instances[{number}].{name}"
-            raise RequestError(f"{place} is {shown(values[number])}, which is not of the form {pattern}", place)
+            where = place(number, name)
+            raise RequestError(f"{where} is {shown(values[number])}, which is not of the form {pattern}", where)
 
 
 def _objects(body: str | bytes | None, key: str) -> list[Row]:

@@ -11,11 +11,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from perennial import keys
-from perennial.ports import ObjectStore
 from perennial.serving.ids import PredictionId, moment_of
 
-if TYPE_CHECKING:  # feedback and monitor read the log, and have no onnxruntime
-    from perennial.serving.predictor import Predictions
+if TYPE_CHECKING:
+    from perennial.ports import ObjectStore
+    from perennial.serving.logged import LoggedRequest
+    from perennial.serving.ports import Artifacts
 
 JSON_LINES = "application/x-ndjson"
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
@@ -44,20 +45,17 @@ class StoredLabel:
     at: datetime
 
 
-def write_predictions(
-    store: ObjectStore, model: str, version: int, request_id: str, at: datetime, made: Predictions, names: Sequence[str]
-) -> list[str]:
-    """Write the log object of one request and return its prediction ids, one per row."""
-    count = len(made.values)
-    ids = [str(PredictionId(version, request_id, row)) for row in range(count)]
-    moment = at.isoformat()
-    inputs = _rows({name: [_as_json(value) for value in values] for name, values in made.inputs.items()}, count)
-    features = ([None if math.isnan(value) else value for value in row] for row in made.features.tolist())
+def write_predictions(store: Artifacts, logged: LoggedRequest, names: Sequence[str]) -> None:
+    """Write the log object of one request."""
+    count = len(logged.values)
+    moment = logged.at.isoformat()
+    inputs = _rows({name: [_as_json(value) for value in values] for name, values in logged.inputs.items()}, count)
+    features = ([None if math.isnan(value) else value for value in row] for row in logged.features)
     read = (dict(zip(names, row, strict=True)) for row in features)
-    told = [{}] * count if made.probabilities is None else [{"probabilities": p} for p in made.probabilities.tolist()]
+    told = [{}] * count if logged.probabilities is None else [{"probabilities": p} for p in logged.probabilities]
     lines = (
         {
-            "prediction_id": prediction_id,
+            "prediction_id": str(PredictionId(logged.version, logged.request_id, row)),
             "at": moment,
             "row": row,
             "inputs": brought,
@@ -65,12 +63,10 @@ def write_predictions(
             "prediction": value,
             **chances,
         }
-        for row, (prediction_id, brought, seen, value, chances) in enumerate(
-            zip(ids, inputs, read, made.values.tolist(), told, strict=True)
-        )
+        for row, (brought, seen, value, chances) in enumerate(zip(inputs, read, logged.values, told, strict=True))
     )
-    store.put(log_key(model, version, request_id), _join(_encode(line) for line in lines), JSON_LINES)
-    return ids
+    key = log_key(logged.model, logged.version, logged.request_id)
+    store.put(key, _join(_encode(line) for line in lines), JSON_LINES)
 
 
 def log_key(model: str, version: int, request_id: str) -> str:
