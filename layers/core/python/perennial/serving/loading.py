@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from perennial.errors import DataError
 from perennial.serving.engine import Engine
 from perennial.serving.integrity import ReadFile, read_file
-from perennial.serving.predictor import Predictor, Scorer
-from perennial.serving.served import Served, read_served
-
-_GRAPH_FILE = "model.onnx"
+from perennial.serving.predictor import Predictor
+from perennial.serving.scorer import scorer_of, served_file
+from perennial.serving.served import read_served
 
 
 def load_predictor(manifest: bytes, sha256: str, read: ReadFile, engine: Engine) -> Predictor:
@@ -31,13 +29,5 @@ def load_predictor(manifest: bytes, sha256: str, read: ReadFile, engine: Engine)
         A file is missing, differs from the one that was registered, or is not what it should be.
     """
     served = read_served(manifest, sha256)
-    return Predictor(served, _scorer(served, read), engine)
-
-
-def _scorer(served: Served, read: ReadFile) -> Scorer:
-    if _GRAPH_FILE not in served.files:
-        raise DataError(f"manifest.json: files names no {_GRAPH_FILE}; register the version again")
-    content = read_file(_GRAPH_FILE, served.files[_GRAPH_FILE], read)
-    from perennial.serving.artifact import graph_scorer  # late: onnxruntime
-
-    return graph_scorer(served, content)
+    name = served_file(served.files)
+    return Predictor(served, scorer_of(served, read_file(name, served.files[name], read)), engine)

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from perennial.errors import DefinitionError, IncompleteError, RequestError, TooLargeError
 from perennial.serving.engine import Engine, ViewProgram
 from perennial.serving.given import Given
 from perennial.serving.logged import policy_of
 from perennial.serving.payload import Columns, Place, Row, instance_place, read_columns
+from perennial.serving.scorer_base import Scorer
 from perennial.serving.served import Served
 from perennial.serving.stored_values import ReadOnline, StoredValues
 from perennial.utc import naive_utc
@@ -20,13 +21,6 @@ from perennial.utc import naive_utc
 MAX_PROBABILITIES = 100_000
 """Most instances times classes in one call: Lambda answers with 6 MB at most."""
 _NAN = math.nan
-
-
-class Scorer(Protocol):
-    """What turns features into predictions."""
-
-    def score(self, rows: Sequence[Sequence[float]]) -> Sequence[Any]:
-        """Predict each row: a number, or of several classes a list with the probability of each."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def run(request: Request, ports: Ports) -> Trial:
         predictor = load_predictor(content, version.manifest_sha256, files.__getitem__, Engine())
         predictor.rehearse()
         rows = _typical_rows(manifest)
-        _require_plausible(np.array(predictor.scorer.score(rows.tolist())), manifest)
+        _require_plausible(predictor.scorer.score_matrix(rows), manifest)
         milliseconds = round(1000 * (time.perf_counter() - start), 1)
         trial = Trial(version=request.version, rows=len(rows), milliseconds=milliseconds)
         output.update(trial.model_dump(mode="json"))
