@@ -144,13 +144,13 @@ class Predictor:
         RequestError
             A prediction is not finite.
         """
-        scores = self.scorer.score(made.rows)
+        scores: list[Any] = list(self.scorer.score(made.rows))
         if self.served.task == "multiclass":
             probabilities = [list(row) for row in scores]
             _require_finite_predictions(((n, value) for n, row in enumerate(probabilities) for value in row), place)
             places = [float(max(range(len(row)), key=row.__getitem__)) for row in probabilities]
             return Predictions(made.inputs, made.rows, places, probabilities)
-        values = list(scores)
+        values: list[float] = scores
         _require_finite_predictions(enumerate(values), place)
         return Predictions(made.inputs, made.rows, values)
 
