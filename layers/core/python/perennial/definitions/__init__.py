@@ -4,7 +4,7 @@ from perennial.definitions.base import Definition, Duration, Expression, Length,
 from perennial.definitions.dataset import Bounds, Column, Dataset, FileRules, Rule
 from perennial.definitions.feature_view import FeatureView
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Limit, Search, Space, Split, Task
-from perennial.definitions.model import Model, Monitor, Retrain
+from perennial.definitions.model import Log, Model, Monitor, Retrain
 from perennial.names import NAME
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Kind",
     "Length",
     "Limit",
+    "Log",
     "Model",
     "Monitor",
     "Name",

@@ -82,6 +82,7 @@ class StdoutPredictionLog:
                     "at": (logged.at - _EPOCH) // _MICROSECOND,
                     "milliseconds": round(logged.milliseconds, 3),
                     "error": logged.error,
+                    "of": logged.rows,
                 }
             )[1:-1]
             for count, columns in _cut(logged):
@@ -169,8 +170,10 @@ class LogLine:
     """Microseconds since 1970."""
     milliseconds: float
     error: str
+    of: int
+    """How many rows the request has."""
     row: int
-    """Place of the first row in the request."""
+    """Place of the line's first row in the request."""
     rows: int
     inputs: Mapping[str, Sequence[Any]]
     """Input column to a JSON value per row; decimals and moments are texts."""
@@ -208,7 +211,7 @@ def _is_whole(line: LogLine) -> bool:
     columns = [*line.inputs.values(), *(rows for rows in (line.features, line.values, line.probabilities) if rows)]
     return (
         min(line.version, line.rows) >= 1
-        and min(line.at, line.row, line.sequence, line.unwritten) >= 0
+        and min(line.at, line.row, line.sequence, line.unwritten, line.of - line.row - line.rows) >= 0
         and all(len(column) == line.rows for column in columns)
         and _MODEL.fullmatch(line.model) is not None
         and line.route in get_args(Route)

@@ -68,9 +68,6 @@ class Artifacts(Protocol):
     def get(self, key: str) -> bytes:
         """Return an object's bytes, or raise NotFoundError."""
 
-    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write an object; a second write of the same key replaces it."""
-
 
 class OnlineReads(Protocol):
     """The reading half of the online store."""

@@ -16,7 +16,6 @@ from perennial.serving.payload import Place, Row, instance_place
 from perennial.serving.ports import Challenger, ServingPorts
 from perennial.serving.predictor import Predictions, Predictor
 from perennial.serving.predictors import Predictors
-from perennial.steps.prediction_log import write_predictions
 
 FAULTS = (PerennialError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """How a version that is only on its way to serve may fail without anybody but the log hearing of it."""
@@ -169,10 +168,9 @@ class _Call:
 
     def log(self, predictor: Predictor, route: Route, made: Predictions, milliseconds: float) -> None:
         """Hand over what a version saw and said."""
-        served = predictor.served
         logged = LoggedRequest(
             model=self.request.model,
-            version=served.version,
+            version=predictor.served.version,
             request_id=self.request.request_id,
             at=self.request.at,
             route=route,
@@ -184,7 +182,6 @@ class _Call:
             probabilities=made.probabilities,
         )
         self.ports.log.write(logged)
-        write_predictions(self.ports.artifacts, logged, served.features)
 
     def log_failure(self, version: int, route: Route, milliseconds: float, error: str) -> None:
         """Hand over that a version failed, through no fault of the caller."""

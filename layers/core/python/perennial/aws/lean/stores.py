@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from perennial import keys
 from perennial.aws import online_reads
-from perennial.aws.lean.connections import Answer
 from perennial.aws.lean.service import Service
 from perennial.errors import DataError, NotFoundError, TransientError
 from perennial.online_rows import Lookup, OnlineRow
@@ -36,15 +35,8 @@ class LeanObjects:
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes, or raise NotFoundError."""
-        return self._call("GET", key).body
-
-    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write an object; a second write of the same key replaces it."""
-        self._call("PUT", key, {"Content-Type": content_type}, content)
-
-    def _call(self, method: str, key: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
         path = f"{self._path}/{quote(key, safe='/~')}"
-        return self._service.call(f"s3://{self.bucket}/{key}", method, path, headers or {}, body)
+        return self._service.call(f"s3://{self.bucket}/{key}", "GET", path, {}).body
 
 
 class Dynamo:
