@@ -1,12 +1,11 @@
-"""Answer with predictions: the Lambda handler of ``POST /models/{model}[/versions/{version}]/predict``."""
+"""Answer with predictions: the Lambda handler of ``POST /models/…/predict`` and ``POST /v2/models/…/infer``."""
 
-import json
-from dataclasses import asdict
 from weakref import WeakKeyDictionary
 
 from perennial.aws.api import Call, api_handler
 from perennial.aws.lean import runtime
-from perennial.serving.payload import parse_instances
+from perennial.serving.answers import render
+from perennial.serving.bodies import read_body
 from perennial.serving.ports import Registry, ServingPorts
 from perennial.serving.predictors import Predictors
 from perennial.steps import predict
@@ -22,17 +21,20 @@ def predictors(catalog: Registry) -> Predictors:
 
 
 def answer(call: Call, ports: ServingPorts) -> str:
-    """Parse the instances and run the step."""
+    """Parse the rows, run the step and answer in the shape that was asked in."""
+    asked = read_body(call.body, call.resource)
     at = ports.clock.now()
     request = predict.Request(
         model=call.path["model"],
         version=call.version,
-        instances=parse_instances(call.body),
+        instances=asked.rows,
         request_id=runtime.new_request_id(at),
         at=at,
         route_key=call.header("X-Route-Key"),
+        explain=asked.explain,
+        place=asked.place,
     )
-    return json.dumps(asdict(predict.run(request, ports, predictors(ports.catalog))))
+    return render(predict.run(request, ports, predictors(ports.catalog)), asked)
 
 
 handler = api_handler(200, answer, runtime.serving_ports)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict
 
-from perennial.errors import PerennialError, RequestError
+from perennial.errors import NotFoundError, PerennialError, RequestError
 from perennial.serving import routing
+from perennial.serving.answers import Answer, Explanation, Prediction
 from perennial.serving.ids import PredictionId
 from perennial.serving.logged import LoggedRequest, LogPolicy, Route
 from perennial.serving.payload import Place, Row, instance_place
@@ -35,36 +35,10 @@ class Request:
     """A version's number or an alias; None means whoever serves."""
     route_key: str | None = None
     """What the caller says makes its requests one caller's."""
+    explain: bool = False
+    """Whether each prediction is to say how it came about."""
     place: Place = field(default=instance_place, repr=False)
     """Names the place of a value in what the caller sent."""
-
-
-class Prediction(TypedDict, total=False):
-    """The answer for one row."""
-
-    prediction_id: str
-    """What feedback is given under."""
-    value: float
-    """In the target's unit; of a binary model the probability that the condition holds, of several classes that of
-    ``label``."""
-    label: bool | str
-    """Of a binary model, whether the condition is more likely than not; of several classes, the likeliest one; of
-    equals, the first by name."""
-    probabilities: dict[str, float]
-    """Of several classes: each to its probability."""
-    missing: list[str]
-    """Features that the model has no value of, or one that it has not learnt; left out if there are none."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer for a request."""
-
-    model: str
-    version: int
-    route: Route
-    """Why this version answers."""
-    predictions: list[Prediction]
 
 
 def run(request: Request, ports: ServingPorts, predictors: Predictors | None = None) -> Answer:
@@ -91,33 +65,30 @@ def run(request: Request, ports: ServingPorts, predictors: Predictors | None = N
     """
     call = _Call(request, ports, predictors or Predictors())
     if request.version is not None:
-        predictor = call.predictors.named(ports, request.model, request.version, request.at)
-        return call.answer(predictor, "named", call.predict(predictor, "named"))
+        return call.predict(call.predictors.named(ports, request.model, request.version, request.at), "named")
     pointer = call.predictors.pointer(ports, request.model, request.at)
     challenger = pointer.challenger
     champion = call.predictors.champion(ports, request.model, request.at)
     failed: _Failure | None = None
-    if challenger is not None and challenger.weight > 0:
-        first = request.instances[0] if request.instances else {}
-        key = routing.route_key(request.route_key, _entity(champion), first, request.request_id)
-        if routing.answers(challenger, request.model, key):
-            attempt = call.attempt(challenger)
-            if isinstance(attempt, _Success):
-                call.log(attempt.predictor, "canary", attempt.made, attempt.milliseconds)
-                return call.answer(attempt.predictor, "canary", attempt.made)
-            failed = attempt
-    made = call.predict(champion, "champion")
+    if challenger is not None and _answers(challenger, champion, request):
+        attempt = call.attempt(challenger)
+        if isinstance(attempt, _Success):
+            call.log(attempt, "canary")
+            return call.answer(attempt, "canary")
+        failed = attempt
+    answer = call.predict(champion, "champion")
     if failed is not None:  # the champion could answer: the fault was not the caller's
-        call.log_failure(failed.version, "canary", failed.milliseconds, failed.error)
+        call.log_failure(failed, "canary")
     if challenger is not None and challenger.shadow:
         call.shadow(challenger)
-    return call.answer(champion, "champion", made)
+    return answer
 
 
 @dataclass(frozen=True)
 class _Success:
     predictor: Predictor
     made: Predictions
+    explanations: Sequence[Explanation] | None
     milliseconds: float
 
 
@@ -136,25 +107,24 @@ class _Call:
     ports: ServingPorts
     predictors: Predictors
 
-    def predict(self, predictor: Predictor, route: Route) -> Predictions:
+    def predict(self, predictor: Predictor, route: Route) -> Answer:
         """Predict and log it, a failure too unless it is the caller's."""
         start = time.perf_counter()
         try:
-            made = self._made(predictor)
+            success = self._success(predictor, start)
         except RequestError:
             raise
         except FAULTS as error:
-            self.log_failure(predictor.served.version, route, _since(start), type(error).__name__)
+            self.log_failure(_Failure(predictor.served.version, _since(start), type(error).__name__), route)
             raise
-        self.log(predictor, route, made, _since(start))
-        return made
+        self.log(success, route)
+        return self.answer(success, route)
 
     def attempt(self, challenger: Challenger) -> _Success | _Failure:
         """Predict by the challenger, whatever comes of it."""
         start = time.perf_counter()
         try:
-            predictor = self.predictors.registered(self.ports, self.request.model, challenger)
-            return _Success(predictor, self._made(predictor), _since(start))
+            return self._success(self.predictors.registered(self.ports, self.request.model, challenger), start)
         except FAULTS as error:
             return _Failure(challenger.version, _since(start), type(error).__name__)
 
@@ -162,48 +132,50 @@ class _Call:
         """Let the challenger score what was answered, for the log alone."""
         attempt = self.attempt(challenger)
         if isinstance(attempt, _Success):
-            self.log(attempt.predictor, "shadow", attempt.made, attempt.milliseconds)
+            self.log(attempt, "shadow")
         else:
-            self.log_failure(attempt.version, "shadow", attempt.milliseconds, attempt.error)
+            self.log_failure(attempt, "shadow")
 
-    def log(self, predictor: Predictor, route: Route, made: Predictions, milliseconds: float) -> None:
+    def log(self, success: _Success, route: Route) -> None:
         """Hand over what a version saw and said."""
+        made = success.made
         logged = LoggedRequest(
             model=self.request.model,
-            version=predictor.served.version,
+            version=success.predictor.served.version,
             request_id=self.request.request_id,
             at=self.request.at,
             route=route,
-            milliseconds=milliseconds,
+            milliseconds=success.milliseconds,
             inputs=made.inputs,
             features=made.features,
             values=made.values,
-            policy=predictor.log_policy,
+            policy=success.predictor.log_policy,
             probabilities=made.probabilities,
         )
         self.ports.log.write(logged)
 
-    def log_failure(self, version: int, route: Route, milliseconds: float, error: str) -> None:
+    def log_failure(self, failure: _Failure, route: Route) -> None:
         """Hand over that a version failed, through no fault of the caller."""
         request = self.request
         self.ports.log.write(
             LoggedRequest(
                 model=request.model,
-                version=version,
+                version=failure.version,
                 request_id=request.request_id,
                 at=request.at,
                 route=route,
-                milliseconds=milliseconds,
+                milliseconds=failure.milliseconds,
                 inputs={},
                 features=[],
                 values=[],
                 policy=LogPolicy(),
-                error=error,
+                error=failure.error,
             )
         )
 
-    def answer(self, predictor: Predictor, route: Route, made: Predictions) -> Answer:
+    def answer(self, success: _Success, route: Route) -> Answer:
         """Return what the caller is told."""
+        predictor, made = success.predictor, success.made
         served = predictor.served
         predictions: list[Prediction] = []
         for row, (value, features) in enumerate(zip(made.values, made.features, strict=True)):
@@ -220,12 +192,43 @@ class _Call:
             missing = predictor.missing(features)
             if missing:
                 said["missing"] = missing
+            if success.explanations is not None:
+                said["explanation"] = success.explanations[row]
             predictions.append(said)
         return Answer(self.request.model, served.version, route, predictions)
 
-    def _made(self, predictor: Predictor) -> Predictions:
+    def _success(self, predictor: Predictor, start: float) -> _Success:
         request = self.request
-        return predictor.predict(request.instances, self.ports.online.read_many, request.at, request.place)
+        made = predictor.predict(request.instances, self.ports.online.read_many, request.at, request.place)
+        took = _since(start)
+        explanations = [_explained(predictor, features) for features in made.features] if request.explain else None
+        return _Success(predictor, made, explanations, took)
+
+
+def _answers(challenger: Challenger, champion: Predictor, request: Request) -> bool:
+    """Tell whether the challenger answers this caller."""
+    if challenger.weight <= 0:
+        return False
+    first = request.instances[0] if request.instances else {}
+    key = routing.route_key(request.route_key, _entity(champion), first, request.request_id)
+    return routing.answers(challenger, request.model, key)
+
+
+def _explained(predictor: Predictor, features: Sequence[float]) -> Explanation:
+    served = predictor.served
+    try:
+        found = predictor.scorer.contributions(features)
+    except NotFoundError as error:
+        raise RequestError(f"explain: {error}", "explain") from None
+    parts = [dict(zip(served.features, values, strict=True)) for values in found.values]
+    if not found.classes:
+        return {"scale": found.scale, "base": found.base[0], "contributions": parts[0]}
+    names = [served.classes[place] for place in found.classes]
+    return {
+        "scale": found.scale,
+        "base": dict(zip(names, found.base, strict=True)),
+        "contributions": dict(zip(names, parts, strict=True)),
+    }
 
 
 def _since(start: float) -> float:
