@@ -58,11 +58,9 @@ class Predictor:
         Predicts from rows of features.
     engine : Engine
         DuckDB, for what was not compiled; several predictors may share it, but not several threads.
-    program : ViewProgram or None
-        The compiled request view; None leaves it to the engine.
     """
 
-    def __init__(self, served: Served, scorer: Scorer, engine: Engine, program: ViewProgram | None = None) -> None:
+    def __init__(self, served: Served, scorer: Scorer, engine: Engine) -> None:
         self.served = served
         self.scorer = scorer
         self.log_policy = policy_of(served.content.get("log", {}), served.features)
@@ -72,7 +70,7 @@ class Predictor:
         if made != set(self._place):
             odd = ", ".join(sorted(made ^ set(self._place)))
             raise DefinitionError(f"manifest of {served.model} {served.version}: features and views differ by {odd}")
-        self._program = program or _program(served, engine)
+        self._program = _program(served, engine)
         view = served.request
         self._view_places = [self._place[f"{view.name}__{column}"] for column in view.columns] if view else []
         # Most often the view's columns come first and in order; then its rows are extended and not taken apart.
@@ -124,7 +122,7 @@ class Predictor:
         ignored = (*served.ignored, *given.names) if given else served.ignored
         spared = given.spared if given else None
         columns = read_columns(rows, served.inputs, ignored, self._engine.matches, place, spared)
-        made = self._rows(columns, count)
+        made = self._rows(columns, count, place)
         if served.stored:
             times = _event_times(columns, served, now, count)
             self._stored.fill(made, columns, times, read_online, given.whole if given else {})
@@ -163,19 +161,22 @@ class Predictor:
         if self._program is not None:
             self._program.run_rows({name: [None] for name in self.served.inputs}, 1)
 
-    def _rows(self, columns: Columns, count: int) -> list[list[float]]:
+    def _rows(self, columns: Columns, count: int, place: Place) -> list[list[float]]:
         """Return rows of features with those of the request view; what else there is, is missing as yet."""
         width = len(self.served.features)
         if self._program is None:
             return [[_NAN] * width for _ in range(count)]
-        found = self._program.run_rows(columns, count)
+        try:
+            found = self._program.run_rows(columns, count)
+        except RequestError as error:
+            raise _placed(error, place) from None
         if self._in_order:
             rest = [_NAN] * (width - len(self._view_places))
             return [[*row, *rest] for row in found]
         rows = [[_NAN] * width for _ in range(count)]
         for row, values in zip(rows, found, strict=True):
-            for place, value in zip(self._view_places, values, strict=True):
-                row[place] = value
+            for position, value in zip(self._view_places, values, strict=True):
+                row[position] = value
         return rows
 
     def _require_complete(self, rows: Sequence[Sequence[float]], place: Place) -> None:
@@ -196,7 +197,18 @@ def _program(served: Served, engine: Engine) -> ViewProgram | None:
         return None
     names = {column: f"{view.name}__{column}" for column in view.columns}
     categories = {column: served.categories[name] for column, name in names.items() if name in served.categories}
+    if view.program is not None:
+        from perennial.serving.compiled_view import CompiledView  # late: a version may have no request view
+
+        return CompiledView(view.program, view.columns, categories)
     return engine.program(view, served.inputs, categories)
+
+
+def _placed(error: RequestError, place: Place) -> RequestError:
+    """Return the error of a row, which a program knows as ``instances[i]``, with the row's place in what was sent."""
+    field = error.field or ""
+    where = place(int(field.removeprefix("instances[").removesuffix("]")), None)
+    return RequestError(str(error).replace(field, where, 1), where)
 
 
 def _views(served: Served) -> list[Any]:

@@ -81,6 +81,8 @@ class ServedRequestView:
     columns: tuple[str, ...]
     reads: tuple[str, ...] | None
     """Columns of a request that the SQL reads; None if the version was registered before that was kept."""
+    program: Mapping[str, Any] | None = field(repr=False)
+    """What serves in place of the SQL; None leaves it to the engine."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def _request_view(content: Mapping[str, Any]) -> ServedRequestView:
         sql=_get(content, "sql", str, what),
         columns=_texts(content, "columns", what),
         reads=None if content.get("reads") is None else _texts(content, "reads", what),
+        program=_optional(content, "program", dict, what),
     )
 
 
