@@ -64,6 +64,10 @@ RAW_DAYS = 3
 """How long the log of ``predict`` is kept, which has every request's values: in minutes the prediction log has them."""
 
 
+WAITED = ("predict",)
+"""The verbs whose first answer somebody waits for: a stage may have their starts prepared."""
+
+
 class Functions(Construct):
     """All functions, by verb."""
 
@@ -110,7 +114,23 @@ class Functions(Construct):
                 logging_format=lambda_.LoggingFormat.JSON,
                 tracing=lambda_.Tracing.ACTIVE if stage.tracing else lambda_.Tracing.DISABLED,
                 dead_letter_queue=undelivered if verb in NOT_WAITED_FOR else None,
+                snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snapstart and verb in WAITED else None,
             )
+        self._aliases = {verb: self._alias(verb, stage) for verb in WAITED if _is_prepared(stage)}
+
+    def called(self, verb: str) -> lambda_.IFunction:
+        """Return what the API calls for a verb: the function, or its published version where that is prepared."""
+        return self._aliases.get(verb, self._functions[verb])
+
+    def _alias(self, verb: str, stage: Stage) -> lambda_.Alias:
+        # Snapshots and processes that wait belong to a version; the alias moves to each new one.
+        return lambda_.Alias(
+            self,
+            f"{verb}_live",
+            alias_name="live",
+            version=self._functions[verb].current_version,
+            provisioned_concurrent_executions=stage.provisioned_concurrency or None,
+        )
 
     def __getitem__(self, verb: str) -> lambda_.Function:
         """Return the function of a verb."""
@@ -130,6 +150,10 @@ class Functions(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={"access": iam.PolicyDocument(statements=[write_logs, *statements])},
         )
+
+
+def _is_prepared(stage: Stage) -> bool:
+    return stage.snapstart or stage.provisioned_concurrency > 0
 
 
 def logs_prefix(deployment: str) -> str:

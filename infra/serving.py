@@ -54,7 +54,7 @@ class Serving(Construct):
         )
         self.api.node.try_remove_child("Endpoint")  # an output under a generated name; the stack gives its own
         model = self.api.root.add_resource("models").add_resource("{model}")
-        predict = _proxy(functions["predict"])
+        predict = _proxy(functions.called("predict"))
         model.add_resource("predict").add_method("POST", predict)
         model.add_resource("versions").add_resource("{version}").add_resource("predict").add_method("POST", predict)
         model.add_resource("feedback").add_method("POST", _proxy(functions["feedback"]))
@@ -78,7 +78,7 @@ class Serving(Construct):
         )
 
 
-def _proxy(function: lambda_.Function) -> apigateway.LambdaIntegration:
+def _proxy(function: lambda_.IFunction) -> apigateway.LambdaIntegration:
     return apigateway.LambdaIntegration(function, proxy=True, allow_test_invoke=False)
 
 

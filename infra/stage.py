@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from perennial.errors import DefinitionError
 
@@ -42,6 +42,10 @@ class Stage(BaseModel):
     """How long predictions and labels gather before the monitor looks at them."""
     pointer_ttl_seconds: float = 5.0
     """How long ``predict`` trusts the champion pointer that it has read."""
+    snapstart: bool = False
+    """Whether ``predict`` starts from a snapshot of a process that has its imports behind it; restoring is billed."""
+    provisioned_concurrency: int = Field(default=0, ge=0)
+    """Processes of ``predict`` that are kept ready, billed by the hour; what is beyond them starts as always."""
     api_rate: int = 50
     """Calls per second that the API lets through."""
     api_burst: int = 100
@@ -63,6 +67,12 @@ class Stage(BaseModel):
     20 columns, which it validates in two or three minutes; text that is packed ten times as tightly still ends in time.
     Above, a job's start of about a minute no longer matters. Locally it is small, so that both ways can be tried.
     """
+
+    @model_validator(mode="after")
+    def _starts_in_one_way(self) -> Stage:
+        if self.snapstart and self.provisioned_concurrency:
+            raise ValueError("AWS Lambda has snapstart or provisioned_concurrency, not both; choose one")
+        return self
 
 
 STAGES: dict[str, Stage] = {

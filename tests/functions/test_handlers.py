@@ -335,11 +335,11 @@ def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Po
 
 def test_an_artifact_that_was_changed_is_a_500_that_leaks_nothing(uploaded: Ports) -> None:
     up_to("promote", uploaded)
-    uploaded.artifacts.put("models/taxi_fare/1/model.onnx", b"something else")
+    uploaded.artifacts.put("models/taxi_fare/1/model.flat", b"something else")
     status, body = answer_of(call("predict", uploaded))
     assert status == 500
     assert "SHA-256" not in body["detail"]
-    assert "onnx" not in str(body)
+    assert "flat" not in str(body)
 
 
 def test_a_busy_service_is_a_503(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:

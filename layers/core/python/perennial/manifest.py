@@ -37,6 +37,8 @@ class RequestView(Record):
     sql: str
     columns: tuple[str, ...]
     """Columns of the view that the model reads."""
+    reads: tuple[str, ...] | None = None
+    """Columns of a request that the SQL reads; None if that was not kept, and any may be read."""
     program: dict[str, Any] | None = None
     """What serves in place of the SQL (`perennial.serving.program`), as it gave the same; None if the engine does."""
 
@@ -96,6 +98,8 @@ class Manifest(Record):
     """The dataset's event time column; None means that a request happens when it arrives."""
     null: tuple[str, ...] = ("",)
     """The texts that mean "absent" in the dataset's CSV files."""
+    required: tuple[str, ...] = ()
+    """Feature columns without whose value a row is refused; any other may be missing, as the model has learnt."""
     log: Kept = Kept()
     """What is kept of its requests."""
     onnx_input: str

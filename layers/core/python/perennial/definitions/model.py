@@ -69,6 +69,10 @@ class Retrain(Definition):
     """How long it waits since the latest of them: twice as long after each further one, `LONGEST_BACKOFF` at most."""
 
 
+Missing = Literal["impute", "reject"]
+"""What becomes of a row without a feature's value: the model makes do, as it has learnt to, or the row is refused."""
+
+
 class Model(Definition):
     """A model that the system trains, serves and watches (``models/<name>.toml``)."""
 
@@ -89,6 +93,9 @@ class Model(Definition):
     preprocessing: dict[str, Kind] = Field(default_factory=dict)
     """``view.column`` to what it is: a ``number`` (imputed and scaled where an estimator needs it), a ``boolean``, or
     ``categorical`` (its values have no order). Without it, text is categorical, the rest is what its SQL type says."""
+    missing: Missing | dict[str, Missing] = "impute"
+    """What becomes of a request's row that lacks features: one word for all of them, or ``view.column`` to one; those
+    that are not named are imputed."""
     slices: dict[Name, Expression] = Field(default_factory=dict)
     """Parts of the held-out rows that are judged by themselves: SQL over the dataset's columns that gives a condition,
     or a text of which each value is a slice."""
@@ -159,6 +166,21 @@ class Model(Definition):
             if name not in known:
                 raise ValueError(f"preprocessing: {name} is none of the model's features, such as {min(known)}")
         return self
+
+    @model_validator(mode="after")
+    def _missing_names_features(self) -> Model:
+        known = {f"{view}.{column}" for view, columns in self.features.items() for column in columns}
+        for name in self.missing if isinstance(self.missing, dict) else ():
+            if name not in known:
+                raise ValueError(f"missing: {name} is none of the model's features, such as {min(known)}")
+        return self
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The features, each ``view.column``, without whose value a request's row is refused."""
+        names = [f"{view}.{column}" for view, columns in self.features.items() for column in columns]
+        policy = self.missing if isinstance(self.missing, dict) else dict.fromkeys(names, self.missing)
+        return tuple(name for name in names if policy.get(name) == "reject")
 
     @property
     def reach(self) -> timedelta | None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from perennial import keys
 from perennial.definitions import Model
 from perennial.errors import NotFoundError
-from perennial.manifest import Manifest, RequestView
+from perennial.manifest import Manifest, RequestView, feature_column
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet, Verdict
 from perennial.reporting.page import page
@@ -174,6 +174,7 @@ def _manifest(
         event_time=sources.event_time,
         null=sources.null,
         log=kept_of(ports.definitions, model.name),
+        required=tuple(feature_column(*name.split(".", 1)) for name in model.required),
         onnx_input=report.onnx_input,
         onnx_output=report.onnx_output,
         files={GRAPH_FILE: report.onnx_sha256} | ({FLAT_FILE: report.flat_sha256} if report.flat_sha256 else {}),
