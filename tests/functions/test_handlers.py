@@ -284,7 +284,7 @@ def test_an_upload_below_predict_is_answered_row_by_row_as_the_api_answers_it(up
     uploaded.raw.put(event("batch_predict")["upload"]["key"], gzip.compress(trips_csv(3), mtime=0))
     planned = call("batch_predict", uploaded)
     which = {"bulk_id": planned["bulk_id"]}
-    assert call("score", uploaded, **which)["rows"] == 3
+    assert call("score", uploaded, **which)["chunks"] == 1
     collected = call("collect", uploaded, **which)
     assert (collected["rows"], collected["rejected"], collected["version"]) == (3, 0, 1)
     run = uploaded.catalog.run("batch-predict-1")

@@ -96,7 +96,7 @@ def test_an_execution_that_is_ended_from_outside_is_recorded_too(stack: Synthesi
 
     assert all(pattern["detail"]["status"] == ["ABORTED", "TIMED_OUT"] for pattern in patterns)
     watched = [json.dumps(pattern["detail"]["stateMachineArn"]) for pattern in patterns]
-    assert len(set(watched)) == len(stack.properties("AWS::StepFunctions::StateMachine")) == 6
+    assert len(set(watched)) == len(stack.properties("AWS::StepFunctions::StateMachine")) == 7
 
 
 def test_every_step_is_told_the_run(stack: Synthesised) -> None:

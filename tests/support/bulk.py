@@ -9,10 +9,12 @@ from typing import Any
 import duckdb
 
 from perennial import keys
+from perennial.data.engine import Resources
 from perennial.ports import Ports
 from perennial.records import BulkResult, Trigger
 from perennial.steps import batch_predict, collect, score
 
+ONE = Resources(threads=1)
 PERSON = Trigger(kind="person", source="ada")
 
 
@@ -27,7 +29,12 @@ def read_parquet(content: bytes) -> list[dict[str, Any]]:
 
 
 def ask(
-    ports: Ports, model: str, files: dict[str, bytes], run_id: str = "bulk-1", **asked: Any
+    ports: Ports,
+    model: str,
+    files: dict[str, bytes],
+    run_id: str = "bulk-1",
+    bytes_per_job: int = 1 << 28,
+    **asked: Any,
 ) -> batch_predict.Planned:
     """Put files where a person's are put, and plan to predict them."""
     named = []
@@ -39,7 +46,12 @@ def ask(
     ports.artifacts.put(request_key, batch_predict.Asked(files=named, **asked).model_dump_json().encode())
     return batch_predict.run(
         batch_predict.Request(
-            run_id=run_id, model=model, request_key=request_key, trigger=PERSON, bytes_per_job=1 << 28, most_jobs=8
+            run_id=run_id,
+            model=model,
+            request_key=request_key,
+            trigger=PERSON,
+            bytes_per_job=bytes_per_job,
+            most_jobs=8,
         ),
         ports,
     )
@@ -53,6 +65,7 @@ def score_all(ports: Ports, planned: batch_predict.Planned, block: int = 1 << 24
                 run_id=planned.run_id, model=planned.model, bulk_id=planned.bulk_id, jobs=planned.jobs, index=index
             ),
             ports,
+            resources=ONE,
             block=block,
         )
         for index in range(planned.jobs)

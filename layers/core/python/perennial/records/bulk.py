@@ -98,6 +98,8 @@ class BulkFileResult(Record):
     size: int
     rows: int
     rejected: int
+    rejected_by: dict[str, int]
+    """Rejected rows by what they break first."""
     parts: tuple[str, ...]
     """Keys of the predictions, in the order of the file's rows."""
     rejects: tuple[str, ...]

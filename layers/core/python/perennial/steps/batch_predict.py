@@ -146,7 +146,9 @@ def _asked(request: Request, ports: Ports, upload: Upload | None) -> Asked:
 def _file(ports: Ports, asked: AskedFile, version_id: str | None) -> BulkFile:
     """Pin the version of an object, so that all read the same bytes."""
     store = store_of(ports, asked.bucket)
-    version = version_id or next(iter(store.versions(asked.key)), None)
+    version = version_id
+    if version is None and store is ports.raw:  # what a person's files are copied to bears their content in its key
+        version = next(iter(store.versions(asked.key)), None)
     if version == "null":  # the bucket keeps no versions
         version = None
     size = store.size(asked.key, version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 from pydantic import BaseModel
@@ -77,10 +77,6 @@ def _result(ports: Ports, plan: BulkPlan) -> BulkResult:
     ends = several(lambda number: _end(ports, plan, number), range(len(plan.files)))
     places = [(number, chunk) for number, end in enumerate(ends) for chunk in range(end.chunks)]
     chunks = dict(zip(places, several(lambda place: _chunk(ports, plan, *place), places), strict=True))
-    by, missing = Counter[str](), Counter[str]()
-    for chunk in chunks.values():
-        by.update(chunk.rejected_by)
-        missing.update(chunk.missing)
     files = tuple(_file(plan, number, end, chunks) for number, end in enumerate(ends))
     return BulkResult(
         bulk_id=plan.bulk_id,
@@ -99,8 +95,8 @@ def _result(ports: Ports, plan: BulkPlan) -> BulkResult:
         files=files,
         rows=sum(file.rows for file in files),
         rejected=sum(file.rejected for file in files),
-        rejected_by=dict(sorted(by.items())),
-        missing=dict(sorted(missing.items())),
+        rejected_by=_sums(chunk.rejected_by for chunk in chunks.values()),
+        missing=_sums(chunk.missing for chunk in chunks.values()),
         sha256={key: PurePath(key).stem for file in files for key in (*file.parts, *file.rejects)},
     )
 
@@ -120,9 +116,17 @@ def _file(plan: BulkPlan, number: int, end: BulkEnd, chunks: Mapping[tuple[int, 
         size=file.size,
         rows=sum(chunk.rows for chunk in own),
         rejected=sum(chunk.rejected for chunk in own),
+        rejected_by=_sums(chunk.rejected_by for chunk in own),
         parts=tuple(placed(chunk.part_sha256, "parquet") for chunk in own if chunk.part_sha256),
         rejects=tuple(placed(chunk.rejects_sha256, "jsonl") for chunk in own if chunk.rejects_sha256),
     )
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total = Counter[str]()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items()))
 
 
 def _end(ports: Ports, plan: BulkPlan, number: int) -> BulkEnd:

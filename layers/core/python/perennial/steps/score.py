@@ -32,9 +32,7 @@ class Scored(BaseModel):
 
     run_id: str
     chunks: int
-    """Chunks that it predicted; others of its share were there already."""
-    rows: int
-    rejected: int
+    """Chunks of its share, all of which are there now; it need not have made them."""
 
 
 def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS, block: int = BLOCK) -> Scored:
@@ -56,12 +54,7 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS, bloc
     with recorded(ports, request.run_id, step) as output, tempfile.TemporaryDirectory() as folder:
         plan = read_plan(ports, request.model, request.bulk_id)
         share = Share(request.index, request.jobs)
-        done = score_files(ports, plan, share, Path(folder), resources, block)
-        scored = Scored(
-            run_id=request.run_id,
-            chunks=len(done),
-            rows=sum(chunk.rows for chunk in done),
-            rejected=sum(chunk.rejected for chunk in done),
-        )
+        chunks = score_files(ports, plan, share, Path(folder), resources, block)
+        scored = Scored(run_id=request.run_id, chunks=chunks)
         output.update(scored.model_dump(mode="json"))
     return scored

@@ -17,6 +17,8 @@ from perennial.steps.prediction_log import log_key, newest_first
 from perennial.steps.verified import read_verified
 from perennial.steps.views.view_online import find_view_manifest
 
+BULK_RUNS = 100
+"""How many of a model's bulk predictions are looked at."""
 DAYS = 30
 """How many days of a version's prediction log are counted."""
 
@@ -153,7 +155,21 @@ class Walk:
             name = f"predictions:{version.model}@{version.version}"
             facts = {"requests": requests, "requests_by_day": dict(sorted(days.items()))}
             self.made(found, self._add(Node(name, "predictions", title, f"{version.version:08d}", facts)))
+        for run in self.bulk_runs(version.model):
+            if run.outputs.get("version") == version.version:
+                self.made(found, self.bulk(run))
         return found
+
+    def bulk_runs(self, model: str) -> list[Run]:
+        """Return the latest bulk predictions of a model."""
+        return self.ports.catalog.runs(BULK_RUNS, "batch_predict", model)
+
+    def bulk(self, run: Run) -> str:
+        """Add what a bulk prediction wrote."""
+        key = str(run.outputs["result_key"])
+        facts = {"result": f"s3://{self.ports.artifacts.bucket}/{key}", **run.outputs}
+        title = f"{run.outputs['rows']:,} rows of {run.outputs['files']:,} files predicted by run {run.run_id[:13]}"
+        return self._add(Node(f"bulk:{key}", "predictions", title, run.started_at.isoformat(), facts))
 
     def run(self, run: Run) -> str:
         """Add a run by itself."""

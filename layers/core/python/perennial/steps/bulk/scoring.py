@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -50,10 +50,8 @@ class Share:
         return (file + chunk) % self.of == self.index
 
 
-def score_files(
-    ports: Ports, plan: BulkPlan, share: Share, folder: Path, resources: Resources, block: int
-) -> list[BulkChunk]:
-    """Predict the chunks of a share that have no record yet; return what came of them.
+def score_files(ports: Ports, plan: BulkPlan, share: Share, folder: Path, resources: Resources, block: int) -> int:
+    """Predict the chunks of a share that have no record yet; return how many chunks the share has.
 
     Parameters
     ----------
@@ -64,18 +62,18 @@ def score_files(
     """
     manifest = manifest_of(ports, plan.manifest_key, plan.manifest_sha256)
     work = _Work(ports, plan, share, folder, block)
-    waiting = [number for number in range(len(plan.files)) if work.is_open(number)]
+    counts = {number: work.done(number) for number in range(len(plan.files))}
+    waiting = [number for number, count in counts.items() if count is None]
     if not waiting:
-        return []
+        return sum(count or 0 for count in counts.values())
     scorer = _scorer(ports, plan, manifest, folder)
     threads = min(resources.threads or os.cpu_count() or 1, WORKERS)
     each = Resources(share_of(resources.memory, threads), threads=1)
-    done: list[BulkChunk] = []
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=threads) as pool:
         workers = _Workers(scorer, folder, each, stack)
         for number in waiting:
-            done += work.score(number, scorer.dataset, pool, threads, workers.score)
-    return done
+            counts[number] = work.score(number, scorer.dataset, pool, threads, workers.score)
+    return sum(count or 0 for count in counts.values())
 
 
 def _scorer(ports: Ports, plan: BulkPlan, manifest: Manifest, folder: Path) -> ChunkScorer:
@@ -145,16 +143,16 @@ class _Work:
     def _store(self) -> ObjectStore:
         return self.ports.artifacts
 
-    def is_open(self, number: int) -> bool:
-        """Tell whether a file has chunks of this share that are not known to be done."""
-        shared = self.plan.files[number].size > self.plan.shared_above
-        if not shared and not self.share.has_file(number):
-            return False
+    def done(self, number: int) -> int | None:
+        """Return how many chunks of a file are this share's, if all of them are done; None if any is left."""
+        if not self._is_shared(number) and not self.share.has_file(number):
+            return 0
         end = self._key(number, None)
         if end not in self._known:
-            return True
+            return None
         chunks = BulkEnd.model_validate_json(self._store.get(end)).chunks
-        return any(self._is_left(number, chunk) for chunk in range(chunks))
+        mine = [chunk for chunk in range(chunks) if self._is_mine(number, chunk)]
+        return None if any(self._is_left(number, chunk) for chunk in mine) else len(mine)
 
     def score(
         self,
@@ -163,34 +161,40 @@ class _Work:
         pool: ThreadPoolExecutor,
         threads: int,
         score: Callable[[StretchReader, Prepare, int, int], BulkChunk],
-    ) -> Iterator[BulkChunk]:
-        """Read a file and predict what is left of it; yield what came of each chunk."""
+    ) -> int:
+        """Read a file and predict what is left of this share's chunks; return how many chunks these are."""
         file = self.plan.files[number]
         path, blocks = self.folder / f"file-{number}", self.folder / f"blocks-{number}"
         blocks.mkdir()
         store_of(self.ports, file.bucket).download(file.key, path, file.version_id)
-        reader, chunks = StretchReader(contract, file.name), 0
+        reader, chunks, mine = StretchReader(contract, file.name), 0, 0
         pending: deque[Future[BulkChunk]] = deque()
         with OPENERS[contract.format](path, contract, blocks, name=file.name, block=self.block) as source:
             for chunks, prepare in enumerate(source.stretches(), start=1):
+                mine += self._is_mine(number, chunks - 1)
                 if not self._is_left(number, chunks - 1):
                     continue
                 pending.append(pool.submit(partial(score, reader, prepare, number, chunks - 1)))
                 # One chunk waits for a free thread while the next one is cut: memory is bounded.
                 if len(pending) > threads:
-                    yield pending.popleft().result()
+                    pending.popleft().result()
             while pending:
-                yield pending.popleft().result()
+                pending.popleft().result()
         if chunks == 0:
             raise DataError(f"{file.name}: has no rows; name a file with rows")
         end = BulkEnd(chunks=chunks, sha256=sha256_of(path))
         self._store.put_new(self._key(number, None), end.model_dump_json().encode(), "application/json")
         path.unlink()
+        return mine
+
+    def _is_shared(self, number: int) -> bool:
+        return self.plan.files[number].size > self.plan.shared_above
+
+    def _is_mine(self, number: int, chunk: int) -> bool:
+        return self.share.has_chunk(number, chunk) if self._is_shared(number) else self.share.has_file(number)
 
     def _is_left(self, number: int, chunk: int) -> bool:
-        shared = self.plan.files[number].size > self.plan.shared_above
-        mine = self.share.has_chunk(number, chunk) if shared else self.share.has_file(number)
-        return mine and self._key(number, chunk) not in self._known
+        return self._is_mine(number, chunk) and self._key(number, chunk) not in self._known
 
     def _key(self, number: int, chunk: int | None) -> str:
         return keys.bulk_chunk(self.plan.model, self.plan.bulk_id, number, chunk)
