@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def ask(
     """Put files where a person's are put, and plan to predict them."""
     named = []
     for name, content in files.items():
-        key = keys.bulk_input(model, name, name)
+        key = keys.bulk_input(model, hashlib.sha256(content).hexdigest(), name)
         ports.artifacts.put(key, content)
         named.append(batch_predict.AskedFile(name=name, bucket=ports.artifacts.bucket, key=key))
     request_key = keys.bulk_request(run_id)

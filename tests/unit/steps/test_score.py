@@ -140,7 +140,8 @@ def test_small_files_go_to_one_job_each(world: Ports) -> None:
     assert made.jobs == 2
     watched = _Watched(ports.artifacts)
     score.run(request(made, index=1), replace(ports, artifacts=watched), resources=ONE, block=SMALL)
-    assert [path for path in watched.downloads if "inputs" in path] == ["bulk/fare/inputs/b.csv/b.csv"]
+    (read,) = [key for key in watched.downloads if "/inputs/" in key]
+    assert read.endswith("/b.csv")
 
 
 def test_bad_rows_are_told_with_line_and_reason_and_the_good_ones_go_on(world: Ports) -> None:

@@ -34,7 +34,7 @@ class Predicted:
     """Of every row of the part: where in the file it stands."""
     features: Matrix
     values: Matrix
-    """Of shape (n,), or (n, len(classes)): as `perennial.serving.artifact.Artifact.predict` gives them."""
+    """Of shape (n,), or (n, len(classes)): as `perennial.serving.scorer.Scorer.score_matrix` gives them."""
     kept: Mask
     """Which rows have a prediction."""
 

@@ -49,7 +49,7 @@ class ChunkScorer:
     """The contract of the files (`perennial.data.bulk.contract`)."""
     query: FeatureQuery
     predict: Callable[[Matrix], Matrix]
-    """As `perennial.serving.artifact.Artifact.predict`."""
+    """As `perennial.serving.scorer.Scorer.score_matrix`."""
 
     def score(self, worker: Worker, reader: StretchReader, prepare: Prepare, file: int, chunk: int) -> BulkChunk:
         """Predict one chunk, write what comes of it, and its record last; return the record."""

@@ -22,15 +22,15 @@ from perennial.data.engine import Resources, connect, sha256_of, share_of
 from perennial.data.parquet_chunks import Wanted
 from perennial.data.reading.sources import Prepare
 from perennial.definitions import Dataset
-from perennial.errors import DataError
+from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
 from perennial.ports import ObjectStore, Ports
 from perennial.records import BulkChunk, BulkEnd, BulkPlan, BulkTable
-from perennial.serving.artifact import load_artifact
+from perennial.serving.integrity import require_sha256
+from perennial.serving.scorer import Scorer, scorer_of, served_file
 from perennial.steps.bulk.chunks import ChunkScorer, Worker
 from perennial.steps.bulk.plans import manifest_of, store_of
 from perennial.steps.snapshots.part_files import PartFiles
-from perennial.steps.verified import read_verified
 from perennial.steps.views.view_online import read_view_manifest
 
 
@@ -77,16 +77,23 @@ def score_files(ports: Ports, plan: BulkPlan, share: Share, folder: Path, resour
 
 
 def _scorer(ports: Ports, plan: BulkPlan, manifest: Manifest, folder: Path) -> ChunkScorer:
-    artifact = load_artifact(
-        read_verified(ports.artifacts, plan.manifest_key, plan.manifest_sha256),
-        plan.manifest_sha256,
-        lambda name: ports.artifacts.get(keys.artifact(plan.model, plan.version, name)),
-    )
+    predict = _served(ports, plan, manifest).score_matrix
     files = PartFiles(ports.artifacts, folder)
     tables = {table.view.name: _stored(ports, table, manifest, files) for table in plan.tables}
     check_tables(manifest, tables)
     query = FeatureQuery(manifest, tables, plan.at)
-    return ChunkScorer(ports.artifacts, plan, manifest, bulk_contract(plan.dataset, manifest), query, artifact.predict)
+    return ChunkScorer(ports.artifacts, plan, manifest, bulk_contract(plan.dataset, manifest), query, predict)
+
+
+def _served(ports: Ports, plan: BulkPlan, manifest: Manifest) -> Scorer:
+    """Return what scores the version, read from the file that the API is served from."""
+    name = served_file(manifest.files)
+    try:
+        content = ports.artifacts.get(keys.artifact(plan.model, plan.version, name))
+    except NotFoundError:
+        raise DataError(f"{name}: is missing from the registered version; train and register again") from None
+    require_sha256(name, content, manifest.files[name])
+    return scorer_of(manifest, content)
 
 
 def _stored(ports: Ports, table: BulkTable, manifest: Manifest, files: PartFiles) -> StoredTable:
