@@ -83,6 +83,8 @@ class Manifest(Record):
     """The dataset's event time column; None means that a request happens when it arrives."""
     null: tuple[str, ...] = ("",)
     """The texts that mean "absent" in the dataset's CSV files."""
+    required: tuple[str, ...] = ()
+    """Feature columns without whose value a row is refused; any other may be missing, as the model has learnt."""
     onnx_input: str
     onnx_output: str
     files: dict[str, str]

@@ -168,7 +168,7 @@ class Walk:
         """Add what a bulk prediction wrote."""
         key = str(run.outputs["result_key"])
         facts = {"result": f"s3://{self.ports.artifacts.bucket}/{key}", **run.outputs}
-        title = f"{run.outputs['rows']:,} rows of {run.outputs['files']:,} files predicted by run {run.run_id[:13]}"
+        title = f"{run.outputs['rows']:,} rows of files, predicted by run {run.run_id[:13]}"
         return self._add(Node(f"bulk:{key}", "predictions", title, run.started_at.isoformat(), facts))
 
     def run(self, run: Run) -> str:

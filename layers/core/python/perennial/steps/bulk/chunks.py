@@ -83,12 +83,23 @@ class ChunkScorer:
 
     def _predict(self, worker: Worker, part: Path, good: GoodRows, file: int) -> tuple[Predicted, list[BadRecord]]:
         """Predict the rows of a part; return also those of which nothing finite can be said: the API refuses them."""
+        names = self.manifest.features
         features = self.query.run(worker.connection, part)
         infinite = np.isinf(features)
-        kept = ~infinite.any(axis=1)
+        lacking = np.isnan(features) & np.isin(names, self.manifest.required) & ~infinite.any(axis=1, keepdims=True)
+        kept = ~(infinite | lacking).any(axis=1)
         odd = [
-            _odd(good, row, f"makes the feature {self.manifest.features[column]} infinite", "infinite_feature")
+            _odd(good, row, f"makes the feature {names[column]} infinite", "infinite_feature")
             for row, column in _first_of_each_row(infinite)
+        ]
+        odd += [
+            _odd(
+                good,
+                row,
+                f"has no value of the feature {names[column]}, without which nothing is predicted",
+                "missing_feature",
+            )
+            for row, column in _first_of_each_row(lacking)
         ]
         found = self.predict(features if kept.all() else features[kept])
         values = np.full((len(features), *found.shape[1:]), np.nan)
@@ -98,9 +109,10 @@ class ChunkScorer:
             _odd(good, int(row), "is predicted to be no finite number", "infinite_prediction")
             for row in np.flatnonzero(bad)
         ]
-        name = self.plan.files[file].name
         odd.sort(key=lambda record: record.line)
-        return Predicted(part, name, good.lines, features, values, np.logical_and(kept, ~bad)), odd
+        return Predicted(
+            part, self.plan.files[file].name, good.lines, features, values, np.logical_and(kept, ~bad)
+        ), odd
 
     def _missing(self, predicted: Predicted) -> Counter[str]:
         counts = np.isnan(predicted.features[predicted.kept]).sum(axis=0)
