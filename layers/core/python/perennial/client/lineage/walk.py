@@ -39,6 +39,7 @@ class Walk:
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: set[Edge] = field(default_factory=set)
     _manifests: dict[str, ViewManifest | None] = field(default_factory=dict)
+    _bulk: dict[str, list[Run]] = field(default_factory=dict)
     _pointers: dict[str, tuple[int | None, list[AuditEntry]]] = field(default_factory=dict)
 
     @cached_property
@@ -162,7 +163,9 @@ class Walk:
 
     def bulk_runs(self, model: str) -> list[Run]:
         """Return the latest bulk predictions of a model."""
-        return self.ports.catalog.runs(BULK_RUNS, "batch_predict", model)
+        if model not in self._bulk:
+            self._bulk[model] = self.ports.catalog.runs(BULK_RUNS, "batch_predict", model)
+        return self._bulk[model]
 
     def bulk(self, run: Run) -> str:
         """Add what a bulk prediction wrote."""
