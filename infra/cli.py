@@ -12,6 +12,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from infra.cli_bulk import bulk
 from infra.cli_data import data
 from infra.cli_experiments import experimenting
 from infra.cli_features import features
@@ -35,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data)
+app.add_typer(bulk)
 app.add_typer(registry)
 app.add_typer(experimenting)
 app.add_typer(lineage)
@@ -119,7 +121,7 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
 def runs(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
     kind: Annotated[
-        Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild"] | None,
+        Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild", "batch_predict"] | None,
         typer.Option(help="Only runs of this kind."),
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,

@@ -51,6 +51,9 @@ SHAPES: dict[str, Shape] = {
     "predict": Shape(memory=1769, seconds=29, packages="serving"),
     "log_predictions": Shape(memory=1024, seconds=120),
     "feedback": Shape(memory=1769, seconds=29),
+    "batch_predict": Shape(memory=1769, seconds=120),
+    "score": Shape(memory=3008, seconds=900, packages="serving", disk=10240),
+    "collect": Shape(memory=1769, seconds=300),
     "monitor": Shape(memory=1769, seconds=300),
 }
 """Every verb that is a function; what is too large for one is a job (see ``infra.batch``).

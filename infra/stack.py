@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.access import Access
 from infra.backfill import Backfill
 from infra.batch import Batch, Job
+from infra.bulk import Bulk
 from infra.code import Code
 from infra.delivery import Delivery
 from infra.forget import Forget
@@ -30,6 +31,7 @@ from infra.stage import Stage
 from infra.storage import RESULTS, Storage
 from infra.train import Train
 from perennial import keys
+from perennial.client.deployment import machine_output
 from perennial.definitions.files import Definitions
 from perennial.settings import Settings
 
@@ -92,13 +94,28 @@ ACCESS: dict[str, Access] = {
     "feedback": Access(
         reads=("models/*", "predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS
     ),
+    "batch_predict": Access(
+        uploads="read",
+        uploads_below=f"{keys.PREDICT}/",
+        reads=("models/*", "definitions/*", "requests/batch_predict/*", "bulk/*"),
+        writes=("bulk/*",),
+        catalog="write",
+    ),
+    "score": Access(
+        uploads="read",
+        uploads_below=f"{keys.PREDICT}/",
+        reads=("models/*", "features/*", "bulk/*"),
+        writes=("bulk/*",),
+        catalog="write",
+    ),
+    "collect": Access(reads=("bulk/*",), writes=("bulk/*",), catalog="write"),
     "monitor": Access(
         reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""
-JOBS = ("ingest", "features", "training_set", "forget", "trial", "train", "take_submission", "rebuild")
-"""The steps that are Batch jobs: the first three when there is much data, the others always."""
+JOBS = ("ingest", "features", "training_set", "score", "forget", "trial", "train", "take_submission", "rebuild")
+"""The steps that are Batch jobs: the first four when there is much data, the others always."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,7 @@ INVOKES: dict[str, Invokes] = {
     ),
     "deploy": Invokes(("smoke", "promote", "fail")),
     "rebuild": Invokes(("fail",), ("rebuild",)),
+    "batch_predict": Invokes(("batch_predict", "score", "collect", "fail"), ("score",)),
 }
 """What each machine calls, by its verb."""
 
@@ -199,6 +217,7 @@ class Perennial(Stack):
             "train": train.machine,
             "deploy": deploy,
             "rebuild": Rebuild(self, "Rebuild", on=on).machine,
+            "batch_predict": Bulk(self, "Bulk", on=on, undelivered=undelivered).machine,
         }
         monitoring.watch({verb: machine.machine for verb, machine in machines.items()}, serving.api)
         monitoring.dashboard(
@@ -326,7 +345,7 @@ class Perennial(Stack):
             "OnlineTable": settings.online_table,
             "ApiUrl": serving.api.url,
             "LogGroups": logs_prefix(settings.deployment),
-            **{f"{verb.capitalize()}MachineArn": machine.state_machine_arn for verb, machine in machines.items()},
+            **{machine_output(verb): machine.state_machine_arn for verb, machine in machines.items()},
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)

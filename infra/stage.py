@@ -60,6 +60,10 @@ class Stage(BaseModel):
     """Jobs that run at the same time."""
     parallel_ingests: int = 8
     """Uploads that a backfill ingests at the same time; each publishes to the same dataset, in a transaction."""
+    bulk_job_bytes: int = 256 * 2**20
+    """Bytes of the files of a bulk prediction that make one job more; what it costs hardly depends on their number."""
+    parallel_bulk_jobs: int = 8
+    """Most jobs of one bulk prediction that work side by side; all jobs together are at most ``parallel_jobs``."""
     batch_bytes: int = 256 * 2**20
     """Bytes of an upload, or of a dataset's snapshots, above which a step is a Batch job instead of a function.
 
@@ -85,6 +89,8 @@ STAGES: dict[str, Stage] = {
         pointer_ttl_seconds=1.0,
         parallel_ingests=2,
         batch_bytes=8 * 2**20,
+        bulk_job_bytes=8 * 2**20,
+        parallel_bulk_jobs=2,
     ),
     "dev": Stage(name="dev", empty_buckets=True),
     "prod": Stage(
@@ -103,6 +109,7 @@ STAGES: dict[str, Stage] = {
         job_disk_gibibytes=200,
         parallel_jobs=16,
         parallel_ingests=16,
+        parallel_bulk_jobs=16,
     ),
 }
 

@@ -46,6 +46,13 @@ def test_the_search_benchmark_prints_what_each_search_gains_on_the_defaults() ->
     assert "ours gains" in done.stdout
 
 
+def test_the_bulk_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
+    command = [sys.executable, "-m", "tests.bench.bulk", "2000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+
+    assert done.stdout.count("× as fast; 100.0% of its predictions are the other's") == 1
+
+
 @pytest.mark.e2e
 def test_the_online_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
     command = [sys.executable, "-m", "tests.bench.online", "3x4"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import csv
 import gzip
 import hashlib
 import json
@@ -17,6 +18,8 @@ import functions.admit
 import functions.ask_approval
 import functions.backfill
 import functions.batch
+import functions.batch_predict
+import functions.collect
 import functions.evaluate
 import functions.fail
 import functions.features
@@ -28,6 +31,7 @@ import functions.monitor
 import functions.predict
 import functions.promote
 import functions.register
+import functions.score
 import functions.search
 import functions.settle_approval
 import functions.smoke
@@ -39,8 +43,9 @@ from perennial.fakes import FakeObjectStore, FixedClock
 from perennial.ports import Ports
 from perennial.steps.backfill import part_run
 from perennial.training.submission import Submission
-from tests.functions.conftest import EVENTS, event
+from tests.functions.conftest import EVENTS, event, trips_csv
 from tests.support.artifacts import linear_graph
+from tests.support.bulk import read_parquet
 from tests.support.prediction_logs import deliver
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
@@ -52,6 +57,9 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "backfill": functions.backfill.handler,
     "gather": functions.gather.handler,
     "features": functions.features.handler,
+    "batch_predict": functions.batch_predict.handler,
+    "score": functions.score.handler,
+    "collect": functions.collect.handler,
     "admit": functions.admit.handler,
     "training_set": functions.training_set.handler,
     "search": functions.search.handler,
@@ -286,6 +294,31 @@ def test_what_predict_printed_comes_to_the_log(uploaded: Ports) -> None:
     ]
     assert call("log_predictions", uploaded) == found
     assert uploaded.artifacts.keys("predictions/") == found["parts"]
+
+
+def test_an_upload_below_predict_is_answered_row_by_row_as_the_api_answers_it(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    uploaded.raw.put(event("batch_predict")["upload"]["key"], gzip.compress(trips_csv(3), mtime=0))
+    planned = call("batch_predict", uploaded)
+    which = {"bulk_id": planned["bulk_id"]}
+    assert call("score", uploaded, **which)["chunks"] == 1
+    collected = call("collect", uploaded, **which)
+    assert (collected["rows"], collected["rejected"], collected["version"]) == (3, 0, 1)
+    run = uploaded.catalog.run("batch-predict-1")
+    assert (run.kind, run.subject, run.status) == ("batch_predict", "taxi_fare", "succeeded")
+    (part,) = uploaded.artifacts.keys(f"bulk/taxi_fare/{planned['bulk_id']}/parts/")
+    rows = read_parquet(uploaded.artifacts.get(part))
+    names = uploaded.definitions.dataset("taxi_trips").columns
+    lines = list(csv.DictReader(trips_csv(3).decode().splitlines()))
+    instances = [
+        {name: (text if "datetime" in name or name == "store_and_fwd_flag" else json.loads(text)) if text else None
+         for name, text in line.items() if name in names}
+        for line in lines
+    ]  # fmt: skip
+    status, answer = answer_of(call("predict", uploaded, body=json.dumps({"instances": instances})))
+    assert status == 200
+    assert [row["value"] for row in rows] == [one["value"] for one in answer["predictions"]]
+    assert [(row["file"], row["row"]) for row in rows] == [("trips_2019-03.csv.gz", line) for line in (2, 3, 4)]
 
 
 def test_a_version_in_the_path_is_the_one_that_answers(uploaded: Ports) -> None:

@@ -238,6 +238,7 @@ def test_the_outputs_are_all_that_is_needed_to_operate_a_deployment(stack: Synth
         "ApiUrl",
         "ArtifactsBucket",
         "BackfillMachineArn",
+        "BatchPredictMachineArn",
         "CatalogTable",
         "CodeVersion",
         "Definitions",

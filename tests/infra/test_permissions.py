@@ -48,8 +48,9 @@ KEYS = (
     keys.artifact("m", 1, "model.onnx"),
     keys.prediction_part("m", 1, "r", NOW, 1, "h"),
     keys.labels("m", 1, "r", "c", NOW),
+    keys.bulk_part("m", "b", "h", "parquet"),
 )
-ASKED = (keys.forget_request("r"), keys.submission("m", "h", "model.onnx"))
+ASKED = (keys.forget_request("r"), keys.bulk_request("r"), keys.submission("m", "h", "model.onnx"))
 """What the command line or the client writes and a step reads."""
 
 
@@ -150,6 +151,17 @@ def test_a_job_may_do_what_its_step_may_and_nothing_of_another_s(stack: Synthesi
         for pattern in {pattern for access in ACCESS.values() for pattern in access.writes} - {"requests/*"}:
             expected = pattern in (*ACCESS[step].reads, *ACCESS[step].writes, *ACCESS[step].deletes)
             assert (f"/{pattern}" in allowed) is expected, f"{step}: {pattern}"
+
+
+def test_a_bulk_prediction_reads_no_upload_of_a_dataset(stack: Synthesised) -> None:
+    for role in ("Functionsbatchpredictrole", "Functionsscorerole", "Batchscorerole"):
+        found = [
+            json.dumps(given["Resource"])
+            for id, given in stack.statements()
+            if id.startswith(role) and "s3:GetObjectVersion" in as_list(given["Action"])
+        ]
+        assert len(found) == 1, role
+        assert "/predict/*" in found[0], role
 
 
 def test_nothing_but_the_step_that_forgets_may_delete_what_was_uploaded(stack: Synthesised) -> None:

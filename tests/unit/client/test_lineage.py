@@ -269,7 +269,7 @@ def test_forward_lookups_ask_for_versions_and_scan_nothing(ports: Ports) -> None
             return getattr(ports.catalog, name)
 
     lineage_of(replace(ports, catalog=Counting()), "rides/a.csv")
-    assert asked == {"ever_published": 1, "models": 1, "versions": 1, "champion": 1, "audit": 1}
+    assert asked == {"ever_published": 1, "models": 1, "versions": 1, "champion": 1, "audit": 1, "runs": 1}
 
 
 def test_an_erasure_s_stand_in_leads_back_to_the_original(ports: Ports) -> None:

@@ -136,6 +136,46 @@ def labels_prefix(model: str, version: int) -> str:
     return f"labels/model={model}/version={version}/"
 
 
+def bulk_input(model: str, sha256: str, name: str) -> str:
+    """A file whose rows are to be predicted, addressed by its content; the name is the file's own."""
+    return f"bulk/{model}/inputs/{sha256}/{name}"
+
+
+def bulk_plan(model: str, bulk_id: str) -> str:
+    """JSON of what a bulk prediction reads and by what, whose SHA-256 begins with the id."""
+    return f"bulk/{model}/{bulk_id}/plan.json"
+
+
+def bulk_chunk(model: str, bulk_id: str, file: int, chunk: int | None = None) -> str:
+    """JSON of what came of a chunk of the first, second, … file (from 0); with no chunk, of the file's end."""
+    part = "end" if chunk is None else f"{chunk:06d}"
+    return f"bulk/{model}/{bulk_id}/chunks/{file:05d}-{part}.json"
+
+
+def bulk_chunks(model: str, bulk_id: str) -> str:
+    """Prefix of all that is known of chunks and files' ends."""
+    return f"bulk/{model}/{bulk_id}/chunks/"
+
+
+def bulk_part(model: str, bulk_id: str, sha256: str, suffix: str) -> str:
+    """Predictions of a chunk (``parquet``) or its rejected rows (``jsonl``), addressed by their content."""
+    return f"bulk/{model}/{bulk_id}/parts/{sha256}.{suffix}"
+
+
+def bulk_result(model: str, bulk_id: str) -> str:
+    """JSON of what a bulk prediction came to: its parts in the order of the rows, counts and hashes."""
+    return f"bulk/{model}/{bulk_id}/result.json"
+
+
+def bulk_request(run_id: str) -> str:
+    """JSON of the files that a run is asked to predict."""
+    return f"requests/batch_predict/{run_id}.json"
+
+
+PREDICT = "predict"
+"""Folder of the raw bucket whose objects, ``predict/<model>/<file>``, are predicted; no dataset has this name."""
+
+
 def forget_request(run_id: str) -> str:
     """JSON of what a run is asked to forget; it is deleted when that is done."""
     return f"requests/forget/{run_id}.json"

@@ -2,6 +2,7 @@
 
 from perennial.records.approvals import Alias, Approval, Decision, Suspension
 from perennial.records.base import Moment, Record
+from perennial.records.bulk import BulkChunk, BulkEnd, BulkFile, BulkFileResult, BulkPlan, BulkResult, BulkTable
 from perennial.records.experiments import ExperimentLog, LoggedFile, Submitted
 from perennial.records.models import (
     Assessment,
@@ -26,6 +27,13 @@ __all__ = [
     "Approval",
     "Assessment",
     "AuditEntry",
+    "BulkChunk",
+    "BulkEnd",
+    "BulkFile",
+    "BulkFileResult",
+    "BulkPlan",
+    "BulkResult",
+    "BulkTable",
     "CandidateSearch",
     "Challenger",
     "Champion",

@@ -68,10 +68,10 @@ class Run(Record):
     """One execution of a state machine, or a person's experiment."""
 
     run_id: str
-    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild"]
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild", "batch_predict"]
     """Of a state machine; ``experiment``: of a person's own program (`perennial.client`)."""
     subject: str
-    """The dataset (ingest, backfill, forget) or the model (train, deploy, experiment, rebuild)."""
+    """The dataset (ingest, backfill, forget) or the model (train, deploy, experiment, rebuild, batch_predict)."""
     status: Literal["running", "succeeded", "failed", "refused"]
     """``refused``: admission or the contract of triggers said no; the reason stands in ``error``."""
     trigger: Trigger

@@ -81,7 +81,7 @@ def _of_snapshot(walk: Walk, snapshot_id: str) -> Lineage:
 
 
 def _of_run(walk: Walk, run: Run) -> Lineage:
-    """A run stands beside what it made: a version, a training set, a snapshot."""
+    """A run stands beside what it made: a version, a training set, a snapshot, predictions of files."""
     found = walk.run(run)
     for version in walk.versions:
         if run.run_id == version.run_id:
@@ -94,6 +94,10 @@ def _of_run(walk: Walk, run: Run) -> Lineage:
         except NotFoundError:
             return walk.lineage(found)
         walk.made(found, made)
+    if run.kind == "batch_predict" and "result_key" in run.outputs:
+        bulk = walk.bulk(run)
+        walk.made(walk.version_before(walk.ports.catalog.version(run.subject, run.outputs["version"])), bulk)
+        walk.made(found, bulk)
     for snapshot in walk.snapshots.values():
         if snapshot.run_id == run.run_id:
             walk.snapshot_before(snapshot.snapshot_id)

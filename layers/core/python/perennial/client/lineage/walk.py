@@ -17,6 +17,8 @@ from perennial.steps.prediction_log import FoundPrediction, newest_first, parts_
 from perennial.steps.verified import read_verified
 from perennial.steps.views.view_online import find_view_manifest
 
+BULK_RUNS = 100
+"""How many of a model's bulk predictions are looked at."""
 DAYS = 30
 """How many days of a version's prediction log are counted."""
 
@@ -37,6 +39,7 @@ class Walk:
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: set[Edge] = field(default_factory=set)
     _manifests: dict[str, ViewManifest | None] = field(default_factory=dict)
+    _bulk: dict[str, list[Run]] = field(default_factory=dict)
     _pointers: dict[str, tuple[int | None, list[AuditEntry]]] = field(default_factory=dict)
 
     @cached_property
@@ -152,7 +155,23 @@ class Walk:
             name = f"predictions:{version.model}@{version.version}"
             facts = {"predictions": predictions, "predictions_by_day": dict(sorted(days.items()))}
             self.made(found, self._add(Node(name, "predictions", title, f"{version.version:08d}", facts)))
+        for run in self.bulk_runs(version.model):
+            if run.outputs.get("version") == version.version:
+                self.made(found, self.bulk(run))
         return found
+
+    def bulk_runs(self, model: str) -> list[Run]:
+        """Return the latest bulk predictions of a model."""
+        if model not in self._bulk:
+            self._bulk[model] = self.ports.catalog.runs(BULK_RUNS, "batch_predict", model)
+        return self._bulk[model]
+
+    def bulk(self, run: Run) -> str:
+        """Add what a bulk prediction wrote."""
+        key = str(run.outputs["result_key"])
+        facts = {"result": f"s3://{self.ports.artifacts.bucket}/{key}", **run.outputs}
+        title = f"{run.outputs['rows']:,} rows of files, predicted by run {run.run_id[:13]}"
+        return self._add(Node(f"bulk:{key}", "predictions", title, run.started_at.isoformat(), facts))
 
     def run(self, run: Run) -> str:
         """Add a run by itself."""
