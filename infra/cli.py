@@ -245,7 +245,7 @@ def rollback(
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Let the version that served before serve again, in one transaction."""
+    """Withdraw the version on its way to serve, or let the one that served before serve again, in one transaction."""
     from infra.registry import roll_back
 
     display = Display(json)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import functions.admit
+import functions.advance
 import functions.ask_approval
 import functions.backfill
 import functions.batch
@@ -56,6 +57,7 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ask_approval": functions.ask_approval.handler,
     "settle_approval": functions.settle_approval.handler,
     "smoke": functions.smoke.handler,
+    "advance": functions.advance.handler,
     "promote": functions.promote.handler,
     "fail": functions.fail.handler,
     "predict": functions.predict.handler,
