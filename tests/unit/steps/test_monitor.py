@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from perennial import keys
+from perennial.data.prediction_columns import read_columns
 from perennial.definitions import Monitor
 from perennial.definitions.files import Definitions
 from perennial.drift import population_stability_index
@@ -20,8 +21,8 @@ from perennial.records import Assessment
 from perennial.serving.ids import make_request_id
 from perennial.steps import feedback, monitor, predict
 from perennial.steps.log_window import LogReader, latest_predictions
-from perennial.steps.prediction_log import read_predictions
 from tests.support.artifacts import MODEL, a_manifest, a_trip, register
+from tests.support.prediction_logs import deliver
 from tests.support.records import AT
 
 WINDOW = Monitor(window_rows=100, min_rows=10)
@@ -70,6 +71,7 @@ def log(
     request_id = make_request_id(at, log.calls.to_bytes(10))  # type: ignore[attr-defined]
     rows = [a_trip(trip_distance=distance) for distance in distances]
     answer = predict.run(predict.Request(model=MODEL, instances=rows, request_id=request_id, at=at), ports, kept)
+    deliver(ports)
     return [prediction.prediction_id for prediction in answer.predictions]
 
 
@@ -96,7 +98,12 @@ def test_below_min_rows_nothing_is_published_and_the_assessment_says_how_many_th
     assert (found.rows, found.labelled) == (9, 0)
     figures = (found.feature_drift, found.drifted_feature, found.prediction_drift)
     assert (*figures, found.performance, found.performance_ratio) == (None,) * 5
-    assert published(ports) == {"FeatureDrift": [], "PredictionDrift": [], "PerformanceRatio": []}
+    assert published(ports) == {
+        "FeatureDrift": [],
+        "PredictionDrift": [],
+        "PerformanceRatio": [],
+        "PredictionsLost": [],
+    }
     assert ports.catalog.assessments(MODEL) == [found]
 
 
@@ -118,6 +125,7 @@ def test_drift_is_the_index_of_the_window_against_the_baseline(ports: Ports, clo
         at=AT,
     )
     predict.run(request, ports, log_of_second)
+    deliver(ports)
     found = assess(ports)
     assert found.version == 2
     assert found.drifted_feature == "trip_context__distance"
@@ -168,7 +176,7 @@ def test_the_window_holds_the_latest_rows_only_and_no_object_is_read_for_nothing
     ports: Ports, clock: FixedClock, store: CountingStore
 ) -> None:
     for _ in range(20):
-        log(ports, [5.0] * 25, clock.advance(seconds=1))
+        log(ports, [5.0] * 25, clock.advance(minutes=1))
     store.logs_read()
     assert assess(ports).rows == 100
     assert store.logs_read() == 4
@@ -177,7 +185,7 @@ def test_the_window_holds_the_latest_rows_only_and_no_object_is_read_for_nothing
 def test_single_rows_are_read_one_object_each(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
     kept = predict.Predictors()
     for _ in range(130):
-        log(ports, [5.0], clock.advance(seconds=1), kept)
+        log(ports, [5.0], clock.advance(minutes=1), kept)
     store.logs_read()
     assert assess(ports).rows == 100
     assert store.logs_read() == 100
@@ -190,8 +198,8 @@ def test_the_newest_rows_count_across_days_and_months(ports: Ports, clock: Fixed
     reader = LogReader(ports.artifacts)
     assert assess(ports, reader).rows == 100
     window = latest_predictions(reader, MODEL, 1, AT.date(), clock.now().date(), 100)
-    distances = [line.features["trip_context__distance"] for line in window]
-    assert distances == [5.0] * 60 + [50.0] * 40
+    assert window is not None
+    assert window.features["trip_context__distance"].tolist() == [5.0] * 60 + [50.0] * 40
 
 
 def test_a_prediction_is_counted_once_however_its_day_is_listed(ports: Ports, clock: FixedClock) -> None:
@@ -204,17 +212,18 @@ def test_a_prediction_is_counted_once_however_its_day_is_listed(ports: Ports, cl
 def test_of_one_large_request_the_last_rows_are_in_the_window(ports: Ports) -> None:
     log(ports, [50.0] * 50 + [5.0] * 100)
     window = latest_predictions(LogReader(ports.artifacts), MODEL, 1, AT.date(), AT.date(), 100)
-    assert [line.features["trip_context__distance"] for line in window] == [5.0] * 100
+    assert window is not None
+    assert window.features["trip_context__distance"].tolist() == [5.0] * 100
 
 
 def test_a_second_look_reads_what_is_new_alone(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
     reader = LogReader(store)
     for _ in range(4):
-        log(ports, [5.0] * 25, clock.advance(seconds=1))
+        log(ports, [5.0] * 25, clock.advance(minutes=1))
     store.logs_read()
     first = assess(ports, reader)
     assert store.logs_read() == 4
-    log(ports, [5.0] * 25, clock.advance(seconds=1))
+    log(ports, [5.0] * 25, clock.advance(minutes=1))
     assert assess(ports, reader).rows == first.rows == 100
     assert store.logs_read() == 1
 
@@ -224,10 +233,10 @@ def test_what_has_left_the_window_is_forgotten(ports: Ports, clock: FixedClock, 
     log(ports, [5.0] * 100)
     assess(ports, reader)
     old = store.keys("predictions/")
-    log(ports, [5.0] * 100, clock.advance(seconds=1))
+    log(ports, [5.0] * 100, clock.advance(minutes=1))
     assess(ports, reader)
     store.logs_read()
-    reader.read(old, read_predictions)
+    reader.read(old, read_columns)
     assert store.logs_read() == 1
 
 

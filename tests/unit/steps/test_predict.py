@@ -1,9 +1,8 @@
-"""The step ``predict``: the champion answers, and its log is written first."""
+"""The step ``predict``: the champion answers, and the log is told."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,13 +10,15 @@ from typing import Any
 import pytest
 
 from perennial import keys
-from perennial.errors import DataError, NotFoundError, RequestError, TransientError
-from perennial.fakes import FakeCatalog, FakeObjectStore, FixedClock
+from perennial.errors import DataError, NotFoundError, RequestError
+from perennial.fakes import FakeCatalog, FakeObjectStore, FakePredictionLog, FixedClock
 from perennial.ports import OnlineRow, Ports
 from perennial.records import Champion
-from perennial.serving.ids import make_request_id
+from perennial.serving.ids import PredictionId, make_request_id
 from perennial.steps import predict
+from perennial.steps.prediction_log import find_prediction
 from tests.support.artifacts import MODEL, VIEW_VERSION, a_manifest, a_trip, linear_graph, register
+from tests.support.prediction_logs import deliver
 from tests.support.records import AT
 
 
@@ -71,50 +72,35 @@ def test_the_champion_answers_each_row_under_an_id(ports: Ports) -> None:
     }
 
 
-def test_one_log_object_holds_each_rows_inputs_features_and_prediction(ports: Ports) -> None:
+def test_the_log_is_told_each_rows_inputs_features_and_prediction(ports: Ports) -> None:
     register(ports)
     predict.run(a_request(AT, MODEL, None, a_trip(), a_trip(passenger_count=None)), ports)
-    prefix = keys.predictions(MODEL, 1, "")
-    assert ports.artifacts.keys(prefix) == [f"{prefix}date=2019-03-01/01D4V8SW000000000000000000.jsonl"]
-    lines = [json.loads(line) for line in ports.artifacts.get(ports.artifacts.keys(prefix)[0]).splitlines()]
-    assert lines[1] == {
-        "prediction_id": "1-01D4V8SW000000000000000000-1",
-        "at": "2019-03-01T00:00:00+00:00",
-        "row": 1,
-        "inputs": {
-            "pickup_datetime": "2019-03-01T08:30:00",
-            "passenger_count": None,
-            "trip_distance": 10.0,
-            "pickup_location_id": 42,
-        },
-        "features": {
-            "trip_context__distance": 10.0,
-            "trip_context__hour": 8.0,
-            "trip_context__passengers": 1.0,
-            "zone_stats__mean_speed": None,
-        },
-        "prediction": 28.0,
+    deliver(ports)
+    assert len(ports.artifacts.keys(keys.predictions(MODEL, 1))) == 1
+    line = find_prediction(ports.artifacts, MODEL, PredictionId(1, "01D4V8SW000000000000000000", 1))
+    assert line is not None
+    assert (line.prediction_id, line.at, line.route) == ("1-01D4V8SW000000000000000000-1", AT, "champion")
+    assert line.inputs == {
+        "pickup_datetime": "2019-03-01T08:30:00",
+        "passenger_count": None,
+        "trip_distance": 10.0,
+        "pickup_location_id": 42,
     }
-
-
-def test_there_is_no_answer_when_the_log_cannot_be_written(ports: Ports) -> None:
-    class Full(FakeObjectStore):
-        def put(self, key: str, content: bytes, content_type: str = "") -> None:
-            if key.startswith("predictions/"):
-                raise TransientError("the bucket is busy")
-            super().put(key, content, content_type)
-
-    ports = replace(ports, artifacts=Full())
-    register(ports)
-    with pytest.raises(TransientError):
-        predict.run(a_request(), ports)
+    assert line.features == {
+        "trip_context__distance": 10.0,
+        "trip_context__hour": 8.0,
+        "trip_context__passengers": 1.0,
+        "zone_stats__mean_speed": None,
+    }
+    assert (line.value, line.probabilities, line.error) == (28.0, None, "")
 
 
 def test_a_request_that_is_refused_leaves_no_log(ports: Ports) -> None:
     register(ports)
     with pytest.raises(RequestError):
         predict.run(a_request(AT, MODEL, None, a_trip(), a_trip(trip_distance=-1)), ports)
-    assert ports.artifacts.keys("predictions/") == []
+    assert isinstance(ports.log, FakePredictionLog)
+    assert ports.log.requests == []
 
 
 def test_a_version_that_is_named_answers_although_another_serves(ports: Ports) -> None:

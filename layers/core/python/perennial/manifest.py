@@ -51,6 +51,17 @@ class StoredView(Record):
     ttl_seconds: float | None = None
 
 
+class Kept(Record):
+    """What the prediction log keeps of a version's requests (`perennial.serving.logged.policy_of`)."""
+
+    sample: float = 1.0
+    """Share of the requests that are kept."""
+    masked_inputs: tuple[str, ...] = ()
+    """Inputs that are left out."""
+    masked_features: tuple[str, ...] = ()
+    """Features that are missing in the log, as they are masked inputs by another name."""
+
+
 class Manifest(Record):
     """What a version is (``manifest.json`` beside ``model.onnx``)."""
 
@@ -83,6 +94,8 @@ class Manifest(Record):
     """The dataset's event time column; None means that a request happens when it arrives."""
     null: tuple[str, ...] = ("",)
     """The texts that mean "absent" in the dataset's CSV files."""
+    log: Kept = Kept()
+    """What is kept of its requests."""
     onnx_input: str
     onnx_output: str
     files: dict[str, str]

@@ -5,7 +5,7 @@ from perennial.definitions.dataset import Bounds, Column, Dataset, FileRules, Ru
 from perennial.definitions.delivery import LONGEST_DELIVERY, Delivery
 from perennial.definitions.feature_view import FeatureView
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Limit, Search, Space, Split, Task
-from perennial.definitions.model import Model, Monitor, Retrain
+from perennial.definitions.model import Log, Model, Monitor, Retrain
 
 __all__ = [
     "LONGEST_DELIVERY",
@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "Length",
     "Limit",
+    "Log",
     "Model",
     "Monitor",
     "Name",

@@ -37,6 +37,15 @@ class Monitor(Definition):
         return self
 
 
+class Log(Definition):
+    """What the prediction log keeps of requests; a version keeps to what stood here when it was trained."""
+
+    sample: FiniteFloat = Field(default=1.0, ge=0, le=1)
+    """Share of the requests that are kept, chosen by their ids."""
+    mask: tuple[Name, ...] = ("pii",)
+    """Tags of dataset columns that are not kept, nor features that are such a column as it is."""
+
+
 class Retrain(Definition):
     """What may start a training run."""
 
@@ -99,6 +108,8 @@ class Model(Definition):
     """Of the model card: what they are not for."""
     monitor: Monitor = Monitor()
     """When the champion counts as drifting."""
+    log: Log = Log()
+    """What is kept of requests."""
     retrain: Retrain = Retrain()
     """What may start a run."""
     seed: int = 0

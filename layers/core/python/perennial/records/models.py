@@ -233,3 +233,6 @@ class Assessment(Record):
     performance_ratio: float | None
     """How many times worse ``performance`` is than the metric on the held-out rows; None without either. Of an error
     the one divided by the other, of a score (more of it is better) what each lacks to 1."""
+    lost: int | None = None
+    """What did not come to the prediction log in the two hours before: lines of one row at least, of any version that
+    answers; None where nobody counted, which is done once an hour."""

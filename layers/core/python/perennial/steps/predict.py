@@ -1,10 +1,11 @@
-"""Answer a request: predictions of the champion, or of a version that is named, written to the log first."""
+"""Answer a request: predictions of the champion, or of a version that is named, which the log is told."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 
 import duckdb
@@ -16,9 +17,10 @@ from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import Moment
 from perennial.serving.artifact import load_artifact
+from perennial.serving.ids import PredictionId
+from perennial.serving.logged import LoggedRequest, policy_of
 from perennial.serving.predictor import Predictions, Predictor
 from perennial.serving.request_view import connect
-from perennial.steps.prediction_log import write_predictions
 
 _log = logging.getLogger("perennial")
 
@@ -178,7 +180,7 @@ class Predictors:
 
 
 def run(request: Request, ports: Ports, predictors: Predictors | None = None) -> Answer:
-    """Predict, and write the prediction log before answering: one object per request.
+    """Predict, and tell the prediction log.
 
     Parameters
     ----------
@@ -197,10 +199,24 @@ def run(request: Request, ports: Ports, predictors: Predictors | None = None) ->
     predictors = predictors or Predictors()
     predictor = predictors.get(ports, request.model, request.version, request.at)
     manifest = predictor.artifact.manifest
+    began = perf_counter()
     made = predictor.predict(request.instances, ports.online.read_many, request.at)
-    ids = write_predictions(
-        ports.artifacts, request.model, manifest.version, request.request_id, request.at, made, manifest.features
+    ports.log.write(
+        LoggedRequest(
+            model=request.model,
+            version=manifest.version,
+            request_id=request.request_id,
+            at=request.at,
+            route="champion" if request.version is None else "named",
+            milliseconds=(perf_counter() - began) * 1000,
+            inputs=made.inputs,
+            features=made.features.tolist(),
+            values=made.values.tolist(),
+            policy=policy_of(manifest.log.model_dump(), manifest.features),
+            probabilities=None if made.probabilities is None else made.probabilities.tolist(),
+        )
     )
+    ids = [str(PredictionId(manifest.version, request.request_id, row)) for row in range(len(made.values))]
     answered = _answers(manifest, ids, made)
     return Answer(model=request.model, version=manifest.version, predictions=answered)
 
