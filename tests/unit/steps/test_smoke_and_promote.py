@@ -118,7 +118,12 @@ def test_a_try_that_was_killed_behind_its_promotion_does_not_undo_a_later_rollba
     ports.catalog.promote(MODEL, 2, 1, at=ports.clock.now(), by="deploy-2", reason="")  # and there it was killed
     ports.catalog.promote(MODEL, 1, 2, at=ports.clock.now(), by="ada", reason="it is wrong", action="rollback")
     audit = ports.catalog.audit(MODEL)
-    assert let_it_serve(ports, "deploy-2", 2).model_dump() == {"model": MODEL, "version": 2, "previous": 1, "serves": True}
+    assert let_it_serve(ports, "deploy-2", 2).model_dump() == {
+        "model": MODEL,
+        "version": 2,
+        "previous": 1,
+        "serves": True,
+    }
     assert ports.catalog.audit(MODEL) == audit
     champion = ports.catalog.champion(MODEL)
     assert champion is not None
