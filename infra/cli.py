@@ -251,7 +251,9 @@ def rollback(
     display = Display(json)
     deployment = Deployment.connect(stage, name)
     before, moved = roll_back(deployment.ports, model, to, deployment.person, reason)
-    display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {before}")
+    display.result(
+        moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, and version {before} no more"
+    )
 
 
 @app.command()

@@ -43,7 +43,7 @@ from tests.functions.conftest import EVENTS, event
 from tests.support.artifacts import linear_graph
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
-STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "promote")
+STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "advance", "promote")
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": functions.ingest.handler,
     "backfill": functions.backfill.handler,
@@ -207,6 +207,7 @@ def test_an_alias_in_the_path_answers_for_its_version(uploaded: Ports) -> None:
 
 def test_smoke_and_promote_let_the_version_serve(uploaded: Ports) -> None:
     assert up_to("smoke", uploaded)["rows"] > 0
+    assert call("advance", uploaded)["next"] == "promote"
     assert call("promote", uploaded)["previous"] is None
     champion = uploaded.catalog.champion("taxi_fare")
     assert champion is not None
