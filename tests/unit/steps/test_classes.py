@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from typing import Any
@@ -83,16 +82,16 @@ def multiclass(ports: Ports) -> Ports:
 
 
 def test_a_condition_is_answered_by_its_probability_and_by_whether_that_is_above_a_half(binary: Ports) -> None:
-    answer = json.loads(ask(binary, customer(), customer("basic"), customer(None, -1)).model_dump_json())
-    first, second, third = answer["predictions"]
+    answer = ask(binary, customer(), customer("basic"), customer(None, -1))
+    first, second, third = answer.predictions
     assert first == {"prediction_id": f"1-{REQUEST_ID}-0", "value": pytest.approx(2 / 3), "label": True}
     assert (second["value"], second["label"]) == (0.5, False)  # the plan's code is 0; a half is not above a half
     assert (third["value"], third["label"]) == (pytest.approx(1 / 4), False)
 
 
 def test_classes_are_answered_by_the_likeliest_one_and_the_probability_of_each(multiclass: Ports) -> None:
-    answer = json.loads(ask(multiclass, customer(), customer("basic")).model_dump_json())
-    first, second = answer["predictions"]
+    answer = ask(multiclass, customer(), customer("basic"))
+    first, second = answer.predictions
     assert first == {
         "prediction_id": f"1-{REQUEST_ID}-0",
         "label": "price",

@@ -26,7 +26,7 @@ def predicted(ports: Ports, rows: int = 2, seed: int = 0) -> list[str]:
     request = predict.Request(model=MODEL, instances=[a_trip()] * rows, request_id=request_id, at=AT)
     answer = predict.run(request, ports)
     deliver(ports)
-    return [prediction.prediction_id for prediction in answer.predictions]
+    return [prediction["prediction_id"] for prediction in answer.predictions]
 
 
 def send(ports: Ports, labels: dict[str, float], model: str = MODEL) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from perennial.manifest import Histogram
 from perennial.ports import Ports
 from perennial.records import Assessment
 from perennial.serving.ids import make_request_id
+from perennial.serving.predictors import Predictors
 from perennial.steps import feedback, monitor, predict
 from perennial.steps.log_window import LogReader, latest_predictions
 from tests.support.artifacts import MODEL, a_manifest, a_trip, register
@@ -63,7 +64,7 @@ def ports(definitions: Definitions, clock: FixedClock, ports: Ports, store: Coun
 
 
 def log(
-    ports: Ports, distances: Sequence[float], at: datetime | None = None, kept: predict.Predictors | None = None
+    ports: Ports, distances: Sequence[float], at: datetime | None = None, kept: Predictors | None = None
 ) -> list[str]:
     """Have trips of those distances predicted in one request; return the prediction ids."""
     at = at or ports.clock.now()
@@ -72,7 +73,7 @@ def log(
     rows = [a_trip(trip_distance=distance) for distance in distances]
     answer = predict.run(predict.Request(model=MODEL, instances=rows, request_id=request_id, at=at), ports, kept)
     deliver(ports)
-    return [prediction.prediction_id for prediction in answer.predictions]
+    return [prediction["prediction_id"] for prediction in answer.predictions]
 
 
 log.calls = 0  # type: ignore[attr-defined]
@@ -117,7 +118,7 @@ def test_drift_is_the_index_of_the_window_against_the_baseline(ports: Ports, clo
         prediction_baseline=even,
     )
     register(ports, manifest)
-    log_of_second = predict.Predictors()
+    log_of_second = Predictors()
     request = predict.Request(
         model=MODEL,
         instances=[a_trip(trip_distance=5.0)] * 15 + [a_trip(trip_distance=15.0)] * 5,
@@ -183,7 +184,7 @@ def test_the_window_holds_the_latest_rows_only_and_no_object_is_read_for_nothing
 
 
 def test_single_rows_are_read_one_object_each(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
-    kept = predict.Predictors()
+    kept = Predictors()
     for _ in range(130):
         log(ports, [5.0], clock.advance(minutes=1), kept)
     store.logs_read()

@@ -6,7 +6,8 @@
     ├── DefinitionError   a TOML or SQL definition is wrong: mend the file
     ├── DataError         uploaded or requested data breaks its contract: mend the data
     │   └── RequestError      what a caller of the API sent breaks its contract: mend the request
-    │       └── TooLargeError     the request brings more than one call may bring: send it in parts
+    │       ├── TooLargeError     the request brings more than one call may bring: send it in parts
+    │       └── IncompleteError   a value is missing without which the model does not predict: send it
     ├── NotFoundError     no such model, version, run, prediction or object
     ├── ConflictError     somebody else was first; look again and decide
     └── TransientError    an AWS service was busy or unreachable: the same call may succeed later
@@ -46,6 +47,10 @@ class RequestError(DataError):
 
 class TooLargeError(RequestError):
     """A request is larger than one call may be."""
+
+
+class IncompleteError(RequestError):
+    """A request lacks a value without which the model, by its policy, does not predict."""
 
 
 class NotFoundError(PerennialError):

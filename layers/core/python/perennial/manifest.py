@@ -37,6 +37,8 @@ class RequestView(Record):
     sql: str
     columns: tuple[str, ...]
     """Columns of the view that the model reads."""
+    program: dict[str, Any] | None = None
+    """What serves in place of the SQL (`perennial.serving.program`), as it gave the same; None if the engine does."""
 
 
 class StoredView(Record):

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from perennial.definitions.files import Definitions
+from perennial.online_rows import Lookup, OnlineRow
 from perennial.ports.catalog import RECORD_BYTES, Catalog
-from perennial.ports.stores import Lookup, Metric, MetricSink, ObjectStore, OnlineRow, OnlineStore
+from perennial.ports.stores import Metric, MetricSink, ObjectStore, OnlineStore
 from perennial.prices import JobSize
 
 if TYPE_CHECKING:  # serving stands on ports
