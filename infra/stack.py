@@ -23,6 +23,7 @@ from infra.ingest import Ingest
 from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
+from infra.prediction_log import PredictionLog
 from infra.rebuild import Rebuild
 from infra.serving import Serving
 from infra.stage import Stage
@@ -87,10 +88,11 @@ ACCESS: dict[str, Access] = {
     "advance": Access(reads=("models/*", "predictions/*", "labels/*"), writes=("reports/delivery/*",), catalog="write"),
     "promote": Access(reads=("models/*",), catalog="write"),
     "fail": Access(catalog="lock"),
-    "predict": Access(
-        reads=("models/*",), writes=("predictions/*",), catalog="read", partitions=_MODELS, online="read"
+    "predict": Access(reads=("models/*",), catalog="read", partitions=_MODELS, online="read"),
+    "log_predictions": Access(reads=("models/*",), writes=("predictions/*",)),
+    "feedback": Access(
+        reads=("models/*", "predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS
     ),
-    "feedback": Access(reads=("predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS),
     "monitor": Access(
         reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),
@@ -180,6 +182,7 @@ class Perennial(Stack):
         ).machine
         train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
+        PredictionLog(self, "PredictionLog", functions=functions)
         monitoring = Monitoring(
             self,
             "Monitoring",

@@ -24,6 +24,7 @@ import functions.features
 import functions.feedback
 import functions.gather
 import functions.ingest
+import functions.log_predictions
 import functions.monitor
 import functions.predict
 import functions.promote
@@ -41,9 +42,12 @@ from perennial.steps.backfill import part_run
 from perennial.training.submission import Submission
 from tests.functions.conftest import EVENTS, event
 from tests.support.artifacts import linear_graph
+from tests.support.prediction_logs import deliver
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
 STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "advance", "promote")
+OF_OTHERS = ("predict", "feedback", "monitor", "log_predictions")
+"""The verbs whose events are made by services, in forms of their own."""
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": functions.ingest.handler,
     "backfill": functions.backfill.handler,
@@ -62,6 +66,7 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "fail": functions.fail.handler,
     "predict": functions.predict.handler,
     "feedback": functions.feedback.handler,
+    "log_predictions": functions.log_predictions.handler,
     "monitor": functions.monitor.handler,
 }
 
@@ -263,8 +268,9 @@ def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
 
     labels = [{"prediction_id": made["prediction_id"], "label": made["value"] + 1} for made in answer["predictions"]]
     body = json.dumps({"labels": labels})
-    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 2, "duplicates": 0})
-    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 0, "duplicates": 2})
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 2, "duplicates": 0, "unlogged": 2})
+    assert deliver(uploaded).rows == 2
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 0, "duplicates": 2, "unlogged": 0})
 
     found = call("monitor", uploaded)
     assert found["batchItemFailures"] == []
@@ -272,6 +278,17 @@ def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
     assert (assessment["rows"], assessment["labelled"]) == (2, 2)
     assert assessment["performance"] == pytest.approx(1.0)
     assert len(uploaded.catalog.assessments("taxi_fare")) == 1  # two messages about one model are one look at it
+
+
+def test_what_predict_printed_comes_to_the_log(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    found = call("log_predictions", uploaded)
+    assert (found["rows"], found["unreadable"]) == (2, 0)
+    assert [key.rpartition("/")[0] for key in found["parts"]] == [
+        "predictions/model=taxi_fare/version=1/date=2019-03-01"
+    ]
+    assert call("log_predictions", uploaded) == found
+    assert uploaded.artifacts.keys("predictions/") == found["parts"]
 
 
 def test_a_version_in_the_path_is_the_one_that_answers(uploaded: Ports) -> None:
@@ -357,7 +374,7 @@ def test_a_message_about_something_else_shows_that_the_rule_is_wrong(ports: Port
         functions.monitor.handler({"Records": [{"messageId": "1", "body": body}]}, None, ports)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in ("predict", "feedback", "monitor")])
+@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in OF_OTHERS])
 def test_an_event_of_another_shape_is_refused_by_name(verb: str, ports: Ports) -> None:
     with pytest.raises(DefinitionError, match=rf"{verb}: run_id: field required"):
         HANDLERS[verb]({}, None, ports)

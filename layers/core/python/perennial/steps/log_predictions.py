@@ -69,7 +69,7 @@ def run(request: Request, ports: Ports) -> Logged:
         faults += [f"version {version} of {model} has no such features"] * (len(lines) - len(fitting))
         if fitting:
             parts |= _write(ports, fitting, features)
-    return Logged(rows=sum(parts.values()), parts=list(parts), unreadable=len(faults), faults=faults[:SHOWN])
+    return Logged(rows=sum(parts.values()), parts=sorted(parts), unreadable=len(faults), faults=faults[:SHOWN])
 
 
 def _features(ports: Ports, model: str, version: int) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from perennial.records import ModelVersion, Run, TrainingSet, Verdict
 from perennial.reporting.page import page
 from perennial.steps.admit import claim_name
 from perennial.steps.intact import write_once
+from perennial.steps.masking import kept_of
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
 from perennial.steps.verified import (
@@ -169,6 +170,7 @@ def _manifest(
         ignored=sources.ignored,
         event_time=sources.event_time,
         null=sources.null,
+        log=kept_of(ports.definitions, model.name),
         onnx_input=report.onnx_input,
         onnx_output=report.onnx_output,
         files={"model.onnx": report.onnx_sha256},
