@@ -55,8 +55,16 @@ min_rows = 100
 GOOD = 'algorithm = "ridge"'
 WRONG = 'algorithm = "ridge"\nparameters = { alpha = 1e9 }'
 """It says the mean of all rents."""
-SLOW = 'algorithm = "hist_gradient_boosting"\nparameters = { max_iter = 3000, learning_rate = 0.01 }'
-"""As good, but thousands of trees are gone through for each row."""
+SLOW_VIEW = """-- kind: request
+-- dataset: leases
+SELECT
+    area,
+    floor + CASE
+        WHEN minute(signed_at) = 30 THEN 0 * len(list_filter(range(2000000 + floor), x -> x % 7 = 0)) ELSE 0
+    END AS floor
+FROM leases
+"""
+"""The same values, with a tenth of a second of work for each lease that is signed at half past."""
 QUICK = 'canary = [0.3, 0.6]\nbake = "4 seconds"\nmin_rows = 20\npatience = "3 minutes"'
 PATIENT = 'canary = [0.5]\nbake = "10 minutes"\nmin_rows = 20\nmin_labelled = 100'
 """It goes on for longer than a test waits: whatever ends it is not that its time is up."""
@@ -86,6 +94,12 @@ class Landlord(Shell):
         (self.folder / "definitions" / "models" / f"{MODEL}.toml").write_text(DEFINITION % (candidate, delivery))
         self.json("up", "--definitions", "definitions")
 
+    def view(self, sql: str) -> None:
+        """Write the request view, which the next deployment brings."""
+        path = self.folder / "definitions" / "features" / "lease.sql"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sql)
+
     def train(self) -> int:
         """Train a version that the gate refuses, as it is no better than the champion; return its number."""
         done = self.run("retrain", MODEL, "--no-cache", "--json")
@@ -102,12 +116,12 @@ class Landlord(Shell):
 @pytest.fixture(scope="module")
 def landlord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landlord]:
     folder = tmp_path_factory.mktemp("delivery")
-    for name, text in {"datasets/leases.toml": DATASET, "features/lease.sql": VIEW}.items():
-        (folder / "definitions" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "definitions" / name).write_text(text)
-    (folder / "definitions" / "models").mkdir()
+    for name in ("datasets", "models"):
+        (folder / "definitions" / name).mkdir(parents=True)
+    (folder / "definitions" / "datasets" / "leases.toml").write_text(DATASET)
     (folder / "leases.csv").write_text(leases())
     landlord = Landlord(folder)
+    landlord.view(VIEW)
     try:
         landlord.define(GOOD, QUICK)
         landlord.json("upload", "leases", "leases.csv")
@@ -262,7 +276,8 @@ def test_a_canary_that_is_worse_on_fed_back_labels_is_taken_back(landlord: Landl
 
 
 def test_a_canary_that_is_slower_is_taken_back(landlord: Landlord, deployment: Deployment) -> None:
-    landlord.define(SLOW, PATIENT)
+    landlord.view(SLOW_VIEW)
+    landlord.define(GOOD, PATIENT)
     serving, version = pointer(deployment).version, landlord.train()
     run_id = landlord.promote(version)
     challenged(deployment, version)
