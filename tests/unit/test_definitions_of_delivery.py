@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,3 +43,10 @@ def test_the_longest_way_is_all_phases_with_the_patience_in_each() -> None:
 def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         Delivery.model_validate(changes)
+
+
+def test_the_page_shows_a_definition_that_is_one() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "delivery.md").read_text()
+    [text] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    delivery = Delivery.model_validate(tomllib.loads(text)["delivery"])
+    assert (delivery.shadow, delivery.canary, delivery.bake) == (timedelta(hours=1), (0.1, 0.5), timedelta(hours=2))
