@@ -254,13 +254,15 @@ def rollback(
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Let the version that served before serve again, in one transaction."""
+    """Withdraw the version on its way to serve, or let the one that served before serve again, in one transaction."""
     from infra.registry import roll_back
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
     before, moved = roll_back(deployment.ports, model, to, deployment.person, reason)
-    display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {before}")
+    display.result(
+        moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, and version {before} no more"
+    )
 
 
 @app.command()

@@ -46,6 +46,7 @@ SHAPES: dict[str, Shape] = {
     "ask_approval": Shape(memory=1024, seconds=60),
     "settle_approval": Shape(memory=1024, seconds=60),
     "smoke": Shape(memory=1769, seconds=120, packages="serving"),
+    "advance": Shape(memory=1769, seconds=300),
     "promote": Shape(memory=1024, seconds=60),
     "fail": Shape(memory=1024, seconds=60),
     "predict": Shape(memory=1769, seconds=29, packages="serving"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from infra.delivery_view import on_its_way
 from infra.deployment import Deployment
 from infra.display import table
 from infra.labels import describe_names, labels
@@ -173,6 +174,7 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
             ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "aliases, tags"],
             figures,
         ),
+        *on_its_way(champion),
         *([table("waits for approval", ["version", "since", "until", "report"], waiting)] if waiting else []),
         table("what was changed", ["at", "action", "version", "before", "by", "what and why"], moves),
         *([table("what the monitor saw", drift, seen)] if seen else []),

@@ -87,6 +87,7 @@ ACCESS: dict[str, Access] = {
         catalog="write",
     ),
     "smoke": Access(reads=("models/*",), catalog="write"),
+    "advance": Access(reads=("models/*", "predictions/*", "labels/*"), writes=("reports/delivery/*",), catalog="write"),
     "promote": Access(reads=("models/*",), catalog="write"),
     "fail": Access(catalog="lock"),
     "predict": Access(reads=("models/*",), catalog="read", partitions=_MODELS, online="read"),
@@ -137,7 +138,7 @@ INVOKES: dict[str, Invokes] = {
         ("training_set", "trial", "train", "take_submission"),
         announces=True,
     ),
-    "deploy": Invokes(("smoke", "promote", "fail")),
+    "deploy": Invokes(("smoke", "advance", "promote", "fail")),
     "rebuild": Invokes(("fail",), ("rebuild",)),
     "batch_predict": Invokes(("batch_predict", "score", "collect", "fail"), ("score",)),
 }
@@ -193,8 +194,10 @@ class Perennial(Stack):
         ingest = Ingest(self, "Ingest", on=on, undelivered=undelivered).machine
         backfill = Backfill(self, "Backfill", on=on).machine
         forget = Forget(self, "Forget", on=on).machine
-        deploy = Delivery(self, "Delivery", stage=stage, deployment=name, functions=functions, key=storage.key).machine
         models = [model for _, model in sorted(definitions.models.items())]
+        deploy = Delivery(
+            self, "Delivery", stage=stage, deployment=name, functions=functions, models=models, key=storage.key
+        ).machine
         train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
         PredictionLog(self, "PredictionLog", functions=functions)

@@ -40,6 +40,8 @@ class Stage(BaseModel):
     """How long logs are kept."""
     monitor_window_seconds: int = 60
     """How long predictions and labels gather before the monitor looks at them."""
+    look_seconds: int = Field(default=60, ge=1)
+    """Least time between two looks at a version that stands beside the champion."""
     pointer_ttl_seconds: float = 5.0
     """How long ``predict`` trusts the champion pointer that it has read."""
     snapstart: bool = False
@@ -86,6 +88,7 @@ STAGES: dict[str, Stage] = {
         account_logging=False,
         tracing=False,
         monitor_window_seconds=1,
+        look_seconds=1,
         pointer_ttl_seconds=1.0,
         parallel_ingests=2,
         batch_bytes=8 * 2**20,

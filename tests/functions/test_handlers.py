@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import functions.admit
+import functions.advance
 import functions.ask_approval
 import functions.backfill
 import functions.batch
@@ -49,7 +50,7 @@ from tests.support.bulk import read_parquet
 from tests.support.prediction_logs import deliver
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
-STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "promote")
+STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "advance", "promote")
 OF_OTHERS = ("predict", "feedback", "monitor", "log_predictions")
 """The verbs whose events are made by services, in forms of their own."""
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -68,6 +69,7 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ask_approval": functions.ask_approval.handler,
     "settle_approval": functions.settle_approval.handler,
     "smoke": functions.smoke.handler,
+    "advance": functions.advance.handler,
     "promote": functions.promote.handler,
     "fail": functions.fail.handler,
     "predict": functions.predict.handler,
@@ -218,6 +220,7 @@ def test_an_alias_in_the_path_answers_for_its_version(uploaded: Ports) -> None:
 
 def test_smoke_and_promote_let_the_version_serve(uploaded: Ports) -> None:
     assert up_to("smoke", uploaded)["rows"] > 0
+    assert call("advance", uploaded)["next"] == "promote"
     assert call("promote", uploaded)["previous"] is None
     champion = uploaded.catalog.champion("taxi_fare")
     assert champion is not None

@@ -98,6 +98,11 @@ def evaluation_report(model: str, run_id: str, suffix: str = "json") -> str:
     return f"reports/evaluation/{model}/{run_id}.{suffix}"
 
 
+def delivery_report(model: str, run_id: str, suffix: str = "json") -> str:
+    """JSON (or ``html``) of how a version did beside the champion."""
+    return f"reports/delivery/{model}/{run_id}.{suffix}"
+
+
 def rebuild_report(model: str, run_id: str) -> str:
     """JSON of how a version that was made again compares with the one that was registered."""
     return f"reports/rebuild/{model}/{run_id}.json"

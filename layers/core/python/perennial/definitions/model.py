@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, FiniteFloat, model_validator
 
 from perennial.definitions.base import Definition, Duration, Expression, Length, Name
+from perennial.definitions.delivery import Delivery
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Search, Split, Task
 from perennial.errors import NotFoundError
 
@@ -113,6 +114,8 @@ class Model(Definition):
     """Whether a version that passed the gate waits for a person before it is deployed."""
     approval_timeout: Length = timedelta(days=7)
     """How long it waits; then it counts as rejected."""
+    delivery: Delivery = Delivery()
+    """How a version comes to serve."""
     intended_use: str = ""
     """Of the model card: what the predictions are for."""
     limitations: str = ""

@@ -171,6 +171,11 @@ class Challenger(Record):
     since: Moment
     """When it came to this weight."""
 
+    @property
+    def phase(self) -> str:
+        """What it is at now, such as ``shadow`` or ``canary 10 %``."""
+        return "shadow" if self.shadow else f"canary {100 * self.weight:g} %"
+
 
 class Champion(Record):
     """The pointer to the version that serves, and to the one that is on its way to."""
@@ -187,15 +192,24 @@ class Champion(Record):
     challenger: Challenger | None = None
     """Read with the pointer, in one item: nobody sees the one without the other."""
 
+    def challenged_by(self, challenger: Challenger | None) -> Champion:
+        """Return the pointer with that version beside the champion, or none."""
+        return self.model_copy(update={"challenger": challenger})
+
 
 class AuditEntry(Record):
     """One change of a model's registry: who changed what, when and why."""
 
     model: str
     at: Moment
-    action: Literal["promote", "rollback", "stage", "approve", "reject", "alias", "tag", "note", "suspend", "resume"]
-    """``promote``, ``rollback``: the champion pointer moved; ``stage``: a version began to wait for approval;
-    ``reject``: a person, or nobody in time, said no; ``suspend``: from now on only persons start a training."""
+    action: Literal[
+        "promote", "rollback", "challenge", "withdraw", "stage", "approve", "reject", "alias", "tag", "note", "suspend",
+        "resume",
+    ]  # fmt: skip
+    """``promote``, ``rollback``: the champion pointer moved; ``challenge``: a version began to stand beside the
+    champion, or to answer another share; ``withdraw``: it stands there no more; ``stage``: a version began to wait for
+    approval; ``reject``: a person, or nobody in time, said no; ``suspend``: from now on only persons start a
+    training."""
     version: int
     """What it is about; of ``suspend`` and ``resume`` the champion, 0 while there is none."""
     previous: int | None = None

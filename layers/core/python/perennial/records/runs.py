@@ -24,6 +24,8 @@ class Trigger(Record):
     """Of a promotion that a person asked for: whether although the gate said no."""
     retry_of: str = ""
     """Run that was refused for a while, in whose place this one asks again; empty of all others."""
+    at_once: bool = False
+    """Of a promotion that a person asked for: whether the version serves without having stood beside the champion."""
     no_cache: bool = False
     """Whether each step is to do its work anew, also where an earlier run did the very same."""
 

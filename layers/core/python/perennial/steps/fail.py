@@ -76,6 +76,9 @@ def run(request: Request, ports: Ports) -> Failure:
             if request.kind == "backfill":
                 close_part(ports, request.run_id, subject, step.step, sentence)
     ports.catalog.finish_run(request.run_id, "failed", now, error=sentence)
+    if request.kind == "deploy":
+        # Nobody would look at it any more. It was not found wanting, so it stays what it was.
+        ports.catalog.withdraw_challenger(subject, request.run_id, now, request.run_id, f"its run failed: {sentence}")
     if request.kind == "train":
         ports.catalog.release(claim_name(subject), request.run_id)
     return Failure(run_id=request.run_id)
