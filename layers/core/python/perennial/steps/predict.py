@@ -17,7 +17,7 @@ from perennial.serving.ports import Challenger, ServingPorts
 from perennial.serving.predictor import Predictions, Predictor
 from perennial.serving.predictors import Predictors
 
-FAULTS = (PerennialError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+FAULTS = (PerennialError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """How a version that is only on its way to serve may fail without anybody but the log hearing of it."""
 
 
