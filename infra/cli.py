@@ -12,6 +12,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from infra.cli_api import api
 from infra.cli_data import data
 from infra.cli_experiments import experimenting
 from infra.cli_features import features
@@ -35,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data)
+app.add_typer(api)
 app.add_typer(registry)
 app.add_typer(experimenting)
 app.add_typer(lineage)

@@ -29,6 +29,8 @@ class Shape:
     """Time after which it is stopped."""
     packages: str = "data"
     """The layer of packages that it imports."""
+    auth: str | None = None
+    """The stage's ``auth`` that it is for; None means that there is always use for it."""
     disk: int = 512
     """Temporary storage in MiB; what is beyond 512 costs while it runs."""
 
@@ -50,6 +52,8 @@ SHAPES: dict[str, Shape] = {
     "fail": Shape(memory=1024, seconds=60),
     "predict": Shape(memory=1769, seconds=29, packages="serving"),
     "feedback": Shape(memory=1769, seconds=29),
+    "describe": Shape(memory=1024, seconds=29),
+    "authorize": Shape(memory=1024, seconds=10, packages="auth", auth="jwt"),
     "monitor": Shape(memory=1769, seconds=300),
 }
 """Every verb that is a function; what is too large for one is a job (see ``infra.batch``).
@@ -77,6 +81,8 @@ class Functions(Construct):
         environment = settings.to_env()
         self._functions: dict[str, lambda_.Function] = {}
         for verb, shape in SHAPES.items():
+            if shape.auth not in (None, stage.auth):
+                continue
             group = log_group(
                 self, f"{verb}_log", name=f"{logs_prefix(settings.deployment)}{verb}", stage=stage, key=storage.key
             )
@@ -100,6 +106,10 @@ class Functions(Construct):
                 # Only the clock calls a function without waiting for it.
                 dead_letter_queue=undelivered if verb == "monitor" else None,
             )
+
+    def find(self, verb: str) -> lambda_.Function | None:
+        """Return the function of a verb, None if the stage has no use for it."""
+        return self._functions.get(verb)
 
     def __getitem__(self, verb: str) -> lambda_.Function:
         """Return the function of a verb."""

@@ -17,6 +17,7 @@ import functions.admit
 import functions.ask_approval
 import functions.backfill
 import functions.batch
+import functions.describe
 import functions.evaluate
 import functions.fail
 import functions.features
@@ -60,8 +61,10 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "fail": functions.fail.handler,
     "predict": functions.predict.handler,
     "feedback": functions.feedback.handler,
+    "describe": functions.describe.handler,
     "monitor": functions.monitor.handler,
 }
+OF_THE_API = ("predict", "feedback", "describe")
 
 
 def call(verb: str, ports: Ports, **changes: Any) -> dict[str, Any]:
@@ -271,6 +274,13 @@ def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
     assert len(uploaded.catalog.assessments("taxi_fare")) == 1  # two messages about one model are one look at it
 
 
+def test_describe_tells_of_the_version_that_the_event_names(uploaded: Ports) -> None:
+    up_to("register", uploaded)
+    status, told = answer_of(call("describe", uploaded))
+    assert (status, told["version"], told["stage"], told["run_id"]) == (200, 1, "candidate", "train-1")
+    assert told["inputs"]["trip_distance"]["min"] == 0.1
+
+
 def test_a_version_in_the_path_is_the_one_that_answers(uploaded: Ports) -> None:
     up_to("register", uploaded)  # registered, but not serving
     path = {"model": "taxi_fare", "version": "1"}
@@ -354,7 +364,7 @@ def test_a_message_about_something_else_shows_that_the_rule_is_wrong(ports: Port
         functions.monitor.handler({"Records": [{"messageId": "1", "body": body}]}, None, ports)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in ("predict", "feedback", "monitor")])
+@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in (*OF_THE_API, "monitor")])
 def test_an_event_of_another_shape_is_refused_by_name(verb: str, ports: Ports) -> None:
     with pytest.raises(DefinitionError, match=rf"{verb}: run_id: field required"):
         HANDLERS[verb]({}, None, ports)

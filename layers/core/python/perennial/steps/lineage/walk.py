@@ -8,11 +8,11 @@ from datetime import timedelta
 from functools import cached_property
 
 from perennial import keys
-from perennial.client.lineage.graph import Edge, Lineage, Node
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import AuditEntry, ModelVersion, Run, Snapshot, TrainingInputs, TrainingSet, ViewManifest
 from perennial.serving.ids import PredictionId, moment_of
+from perennial.steps.lineage.graph import Edge, Lineage, Node
 from perennial.steps.prediction_log import log_key, newest_first
 from perennial.steps.verified import read_verified
 from perennial.steps.views.view_online import find_view_manifest
