@@ -51,11 +51,17 @@ class IssuerKeys:
             answer = urllib3.request(
                 "GET", self._address, timeout=_SECONDS, retries=False, redirect=False, preload_content=False
             )
-            content = json.loads(answer.read(_MOST_BYTES))
-            found = jwt.PyJWKSet.from_dict(content).keys
-        except (urllib3.exceptions.HTTPError, ValueError, AttributeError, jwt.PyJWTError) as error:
+            content = answer.read(_MOST_BYTES)
+            answer.close()
+            return _keys_in(answer.status, content)
+        except (urllib3.exceptions.HTTPError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
             raise TransientError(f"the issuer's keys at {self._address} cannot be read: {error}") from error
-        return {key.key_id: key for key in found if key.key_id}
+
+
+def _keys_in(status: int, content: bytes) -> dict[str, jwt.PyJWK]:
+    if status != 200:
+        raise ValueError(f"HTTP status {status}")
+    return {key.key_id: key for key in jwt.PyJWKSet.from_dict(json.loads(content)).keys if key.key_id}
 
 
 class ClientKeys:
