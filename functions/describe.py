@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
+from perennial.aws import runtime
 from perennial.aws.api import Call, api_handler
 from perennial.openapi import served
 from perennial.ports import Ports
@@ -30,9 +31,10 @@ READS: dict[str, Callable[[Call, Ports], BaseModel]] = {
 }
 
 
-def answer(call: Call, ports: Ports) -> BaseModel:
+def answer(call: Call, ports: Ports) -> str:
     """Find out what is asked for and tell it."""
-    return READS[operation_of(call.method, call.resource, call.address, call.query).read](call, ports)
+    told = READS[operation_of(call.method, call.resource, call.address, call.query).read](call, ports)
+    return told.model_dump_json()
 
 
-handler = api_handler(200, answer)
+handler = api_handler(200, answer, runtime.ports)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from perennial.aws import errors
+from perennial.aws import retrying
 from perennial.aws.catalog import DynamoCatalog
 from tests.support.records import AT, a_run, a_snapshot, a_version, a_view, an_approval, an_erasure
 from tests.support.tables import CATALOG, create_tables
@@ -102,7 +102,7 @@ def state(client: Any) -> list[str]:
 def test_a_call_killed_at_any_request_and_repeated_leaves_what_one_clean_call_leaves(
     call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
     with mock_aws():
         client = boto3.client("dynamodb")
         prepared(client)
@@ -126,7 +126,7 @@ def test_a_call_killed_at_any_request_and_repeated_leaves_what_one_clean_call_le
 
 
 def test_a_reader_that_meets_half_a_transaction_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
     with mock_aws():
         client = boto3.client("dynamodb")
         create_tables(client)
@@ -142,7 +142,7 @@ def test_a_reader_that_meets_half_a_transaction_looks_again(monkeypatch: pytest.
 
 
 def test_a_reader_that_meets_an_erasure_half_done_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
     with mock_aws():
         client = boto3.client("dynamodb")
         create_tables(client)

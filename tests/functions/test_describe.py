@@ -18,6 +18,7 @@ from perennial.ports import Ports
 from perennial.serving.routes import OPERATIONS
 from tests.functions.conftest import event
 from tests.support.interruptions import copied
+from tests.support.prediction_logs import deliver
 from tests.support.records import AT
 from tests.support.whole_runs import ingested, small_world, trained
 
@@ -72,6 +73,7 @@ def predicted(ports: Ports, model: str = "fare") -> list[dict[str, Any]]:
     asked = event("predict", pathParameters=path, body=json.dumps({"instances": ROWS}))
     response = functions.predict.handler(asked, None, ports)
     assert response["statusCode"] == 200, response["body"]
+    deliver(ports)
     return list(json.loads(response["body"])["predictions"])
 
 
@@ -106,7 +108,7 @@ def test_a_prediction_shows_what_was_seen_what_was_said_and_what_came_true(ports
     assert told["value"] == made[0]["value"]
     assert told["inputs"]["miles"] == 4.5
     assert told["features"]["now__double_miles"] == 9.0
-    assert told["told"] is None
+    assert (told["told"], told["route"], told["error"]) == (None, "champion", "")
 
     labels = [{"prediction_id": made[0]["prediction_id"], "label": 5.5}]
     asked = event("feedback", pathParameters={"model": "fare"}, body=json.dumps({"labels": labels}))

@@ -7,7 +7,8 @@
     ├── DataError         uploaded or requested data breaks its contract: mend the data
     │   └── RequestError      what a caller of the API sent breaks its contract: mend the request
     │       ├── TooLargeError     the request brings more than one call may bring: send it in parts
-    │       └── MethodError       there is such a path, but it does not take this method: see what it allows
+    │       ├── MethodError       there is such a path, but it does not take this method: see what it allows
+    │       └── IncompleteError   a value is missing without which the model does not predict: send it
     ├── NotFoundError     no such model, version, run, prediction or object
     ├── ConflictError     somebody else was first; look again and decide
     └── TransientError    an AWS service was busy or unreachable: the same call may succeed later
@@ -63,6 +64,10 @@ class MethodError(RequestError):
     def __init__(self, message: str, allowed: tuple[str, ...]) -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class IncompleteError(RequestError):
+    """A request lacks a value without which the model, by its policy, does not predict."""
 
 
 class NotFoundError(PerennialError):

@@ -108,10 +108,22 @@ def artifact(model: str, version: int, file: str) -> str:
     return f"models/{model}/{version}/{file}"
 
 
-def predictions(model: str, version: int, request_id: str, at: datetime | None = None) -> str:
-    """JSON Lines of one request's predictions; with no request id and time, the prefix of a version's log."""
-    prefix = f"predictions/model={model}/version={version}/"
-    return prefix if at is None else f"{prefix}date={at.astimezone(UTC):%Y-%m-%d}/{request_id}.jsonl"
+def predictions(model: str, version: int) -> str:
+    """Prefix of a version's prediction log."""
+    return f"predictions/model={model}/version={version}/"
+
+
+def prediction_window(model: str, version: int, request_id: str, at: datetime) -> str:
+    """Prefix of the parts of the log that may hold a request; ``at`` is the request's time.
+
+    The first seven characters of a request id tell its time to 32.8 seconds.
+    """
+    return f"{predictions(model, version)}date={at.astimezone(UTC):%Y-%m-%d}/{request_id[:7]}-"
+
+
+def prediction_part(model: str, version: int, request_id: str, at: datetime, rows: int, sha256: str) -> str:
+    """Parquet of a version's predictions in one window, addressed by its content; it says how many rows it has."""
+    return f"{prediction_window(model, version, request_id, at)}{rows}-{sha256[:32]}.parquet"
 
 
 def labels(model: str, version: int, request_id: str, content: str, at: datetime) -> str:

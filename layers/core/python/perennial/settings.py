@@ -10,9 +10,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from perennial.environment import variable
 from perennial.errors import DefinitionError
 
-PREFIX = "PERENNIAL_"
 ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
 """Where AWS Batch tells a child of an array job which one it is."""
 
@@ -35,18 +35,18 @@ class _Variables(BaseModel):
             A variable is missing or malformed; the message names it.
         """
         environ = os.environ if environ is None else environ
-        known = {name: environ[PREFIX + name.upper()] for name in cls.model_fields if PREFIX + name.upper() in environ}
+        known = {name: environ[variable(name)] for name in cls.model_fields if variable(name) in environ}
         try:
             return cls.model_validate(known)
         except ValidationError as error:
             first = error.errors()[0]
-            name = PREFIX + str(first["loc"][0]).upper()
+            name = variable(str(first["loc"][0]))
             raise DefinitionError(f"environment variable {name}: {first['msg'].lower()}") from error
 
     def to_env(self) -> dict[str, str]:
         """Return the variables from which :meth:`from_env` reads these settings again."""
         present = self.model_dump(mode="json", exclude_none=True)
-        return {PREFIX + name.upper(): str(value) for name, value in present.items()}
+        return {variable(name): str(value) for name, value in present.items()}
 
 
 class Settings(_Variables):

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from perennial.serving.logged import Route
 from perennial.serving.payload import MAX_ROWS
+from perennial.serving.tensors import DATATYPES, OUTPUTS
 
 Scalar = bool | int | float | str | None
 Row = Annotated[dict[str, Scalar], Field(description="Column to value: a number, a text, true, false or null.")]
@@ -24,7 +26,9 @@ class Instances(_Body):
     """Rows to predict."""
 
     instances: Rows
-    explain: bool = Field(default=False, description="Whether each prediction says what each feature added to it.")
+    explain: bool = Field(
+        default=False, description="Whether it is said how each prediction came about; of 100 rows at most."
+    )
 
 
 class Records(_Body):
@@ -53,6 +57,16 @@ class PredictRequest(RootModel[Instances | Records | SplitFrame]):
     """Rows to predict, in one of three formats."""
 
 
+class Explanation(BaseModel):
+    """How a prediction came about: ``base`` and all contributions add up to the model's raw score of the row."""
+
+    scale: str = Field(description="What the raw score is: target, log (of the target), log_odds or probability.")
+    base: float | dict[str, float] = Field(description="The raw score of a row of which nothing is known.")
+    contributions: dict[str, float] | dict[str, dict[str, float]] = Field(
+        description="Feature to what its value adds; of several classes, class to its own."
+    )
+
+
 class Prediction(BaseModel):
     """The answer for one row."""
 
@@ -60,8 +74,8 @@ class Prediction(BaseModel):
     value: float = Field(description="In the target's unit; of a classifier the probability of true, or of label.")
     label: bool | str | None = Field(default=None, description="What a classifier says.")
     probabilities: dict[str, float] | None = Field(default=None, description="Of several classes.")
-    missing: list[str] | None = Field(default=None, description="Features that the row lacked and that were imputed.")
-    contributions: dict[str, float] | None = Field(default=None, description="What each feature added, if asked for.")
+    missing: list[str] | None = Field(default=None, description="Features that the model has no value of.")
+    explanation: Explanation | None = Field(default=None, description="If it was asked for.")
 
 
 class Answer(BaseModel):
@@ -69,10 +83,25 @@ class Answer(BaseModel):
 
     model: str
     version: int = Field(description="The version that answered.")
-    route: Literal["champion", "canary", "named"] | None = Field(
-        default=None, description="Why this version answered: it serves, it serves a share, the caller named it."
-    )
+    route: Route = Field(description="Why: it serves; it serves a share; the caller named it.")
     predictions: list[Prediction]
+
+
+class FrameAnswer(BaseModel):
+    """The answer for a request in a format of MLflow: a list for each column."""
+
+    model: str
+    version: int
+    route: Route
+    predictions: list[float | bool | str] = Field(description="The values, of a classifier the labels.")
+    prediction_ids: list[str] = Field(description="What feedback is given under.")
+    probabilities: list[float | dict[str, float]] | None = Field(default=None, description="Of a classifier.")
+    missing: list[list[str]] | None = Field(default=None, description="Features that the model has no value of.")
+    explanations: list[Explanation] | None = Field(default=None, description="If they were asked for.")
+
+
+class PredictAnswer(RootModel[Answer | FrameAnswer]):
+    """The answer for a request, in the shape in which it was asked."""
 
 
 class Label(_Body):
@@ -92,16 +121,20 @@ class InferTensor(_Body):
     """A column of the rows."""
 
     name: str
-    shape: list[int] = Field(min_length=1, max_length=2)
-    datatype: str
+    shape: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, max_length=2, description="[rows] or [rows, 1], the same for every tensor."
+    )
+    datatype: str = Field(json_schema_extra={"enum": list(DATATYPES)})
     parameters: dict[str, Any] | None = None
-    data: list[Any]
+    data: list[Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=1)]] = Field(
+        min_length=1, max_length=MAX_ROWS, description="A value for each row, null for a missing one."
+    )
 
 
 class InferOutputAsked(_Body):
     """A tensor that is asked for."""
 
-    name: str
+    name: str = Field(json_schema_extra={"enum": list(OUTPUTS)})
     parameters: dict[str, Any] | None = None
 
 

@@ -48,7 +48,7 @@ class Document(RootModel[Json]):
 
 _BODIES: tuple[type[BaseModel], ...] = (bodies.PredictRequest, bodies.FeedbackRequest, bodies.InferRequest)
 _ANSWERS: tuple[type[BaseModel], ...] = (
-    bodies.Answer,
+    bodies.PredictAnswer,
     bodies.InferAnswer,
     bodies.Problem,
     describe.ModelDetail,

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from perennial.records.base import Moment, Record
 from perennial.records.runs import Trigger
 from perennial.records.snapshots import Snapshot
+
+
+class CompiledView(Record):
+    """What became of the request view of a model when it was compiled (`perennial.data.views.compiled`)."""
+
+    program: dict[str, Any] | None = None
+    """For `perennial.serving.program`; None if the engine serves the view."""
+    reason: str = ""
+    """Why the engine does."""
+    rows: int = 0
+    """Held-out rows on which the program gave the very values of the SQL."""
 
 
 class TrainingSet(Record):
@@ -40,6 +51,8 @@ class TrainingSet(Record):
     snapshots: tuple[str, ...]
     views: dict[str, str]
     """Stored view to the key of its offline table's manifest."""
+    request: CompiledView | None = None
+    """How the request view is served; None if there is none."""
     view_snapshots: tuple[str, ...] = ()
     """Snapshots, of other datasets as a rule, that the stored views read and the rows do not come from."""
     inputs_key: str = ""
@@ -222,3 +235,6 @@ class Assessment(Record):
     performance_ratio: float | None
     """How many times worse ``performance`` is than the metric on the held-out rows; None without either. Of an error
     the one divided by the other, of a score (more of it is better) what each lacks to 1."""
+    lost: int | None = None
+    """What did not come to the prediction log in the two hours before: lines of one row at least, of any version that
+    answers; None where nobody counted, which is done once an hour."""

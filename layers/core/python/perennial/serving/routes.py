@@ -91,16 +91,18 @@ def _read(name: str, path: str, answer: str, summary: str, query: tuple[str, ...
 
 
 def _predict(name: str, path: str, request: str, answer: str, summary: str) -> Operation:
-    return Operation(name, "POST", path, "predict", "predict", summary, answer, request=request)
+    return Operation(name, "POST", path, "predict", "predict", summary, answer, request=request, errors=(404, 422))
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    _predict("predict", "/models/{model}/predict", "PredictRequest", "Answer", "Ask the champion for predictions"),
+    _predict(
+        "predict", "/models/{model}/predict", "PredictRequest", "PredictAnswer", "Ask the champion for predictions"
+    ),
     _predict(
         "predict_with_version",
         "/models/{model}/versions/{version}/predict",
         "PredictRequest",
-        "Answer",
+        "PredictAnswer",
         "Ask one version for predictions",
     ),
     Operation(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from perennial.errors import NotFoundError
 from perennial.ports import Ports
-from perennial.serving.ids import PredictionId, moment_of, parse_prediction_id
+from perennial.serving.ids import PredictionId, parse_prediction_id
 from perennial.steps.describe import Described, find_version, read_manifest
-from perennial.steps.prediction_log import labels_stem, latest_labels, log_key, read_labels
+from perennial.steps.prediction_log import FoundPrediction, find_prediction, labels_stem, latest_labels, read_labels
 
 BINARY = 2
 """Classes of a model that tells whether a condition holds."""
@@ -33,11 +32,17 @@ class PredictionDetail(Described):
     version: int
     at: datetime
     """When it was asked for."""
+    route: str
+    """Why the version saw the request: ``champion``, ``canary``, ``shadow`` or ``named``."""
+    milliseconds: float
+    """Of the whole request."""
+    error: str
+    """Name of the error by which the version failed, empty if it did not."""
     inputs: dict[str, Any]
-    """What the request brought."""
+    """What the request brought, without the columns that the dataset has masked."""
     features: dict[str, float | None]
     """What the version saw; of a categorical feature the place among its categories, null where it is missing."""
-    value: float
+    value: float | None
     """In the target's unit; the probability of ``true``, or of ``label``."""
     label: bool | str | None
     """What a classifier said."""
@@ -60,31 +65,27 @@ def prediction(ports: Ports, text: str, model: str | None = None) -> PredictionD
     Raises
     ------
     NotFoundError
-        No model logged it, or its log was deleted.
+        No model logged it: it has not come to the log yet, is not among the share that is kept, or was deleted.
     """
     asked = parse_prediction_id(text, "prediction_id")
     for name in [model] if model is not None else ports.catalog.models():
-        line = _logged(ports, name, asked)
-        if line is not None:
-            return _detail(ports, name, asked, line)
-    raise NotFoundError(f"no model logged a prediction {asked}; its log may have been deleted", "prediction_id")
+        found = find_prediction(ports.artifacts, name, asked)
+        if found is not None:
+            return _detail(ports, name, asked, found)
+    raise NotFoundError(
+        f"no model logged a prediction {asked}; it takes minutes to come to the log, a model may keep a share only, "
+        "and its log may have been deleted",
+        "prediction_id",
+    )
 
 
-def _logged(ports: Ports, model: str, asked: PredictionId) -> dict[str, Any] | None:
-    try:
-        lines = ports.artifacts.get(log_key(model, asked.version, asked.request_id)).splitlines()
-    except NotFoundError:
-        return None
-    return dict(json.loads(lines[asked.row])) if asked.row < len(lines) else None
-
-
-def _detail(ports: Ports, model: str, asked: PredictionId, line: dict[str, Any]) -> PredictionDetail:
+def _detail(ports: Ports, model: str, asked: PredictionId, found: FoundPrediction) -> PredictionDetail:
     classes = read_manifest(ports, find_version(ports, model, asked.version)).classes
-    value, chances = line["prediction"], line.get("probabilities")
+    value, chances = found.value, found.probabilities
     label: bool | str | None = None
-    if chances is not None:
+    if value is not None and chances is not None:
         label, value = classes[int(value)], chances[int(value)]
-    elif len(classes) == BINARY:
+    elif value is not None and len(classes) == BINARY:
         label = value > 0.5
     stem = labels_stem(model, asked.version, asked.request_id)
     labels = latest_labels(one for key in ports.artifacts.keys(stem) for one in read_labels(ports.artifacts, key))
@@ -93,9 +94,12 @@ def _detail(ports: Ports, model: str, asked: PredictionId, line: dict[str, Any])
         prediction_id=str(asked),
         model=model,
         version=asked.version,
-        at=moment_of(asked.request_id),
-        inputs=line["inputs"],
-        features=line["features"],
+        at=found.at,
+        route=found.route,
+        milliseconds=found.milliseconds,
+        error=found.error,
+        inputs=found.inputs,
+        features=found.features,
         value=value,
         label=label,
         probabilities=None if chances is None else dict(zip(classes, chances, strict=True)),

@@ -10,7 +10,7 @@ from perennial.records import ModelVersion, Run, TrainingSet
 from perennial.serving.ids import PredictionId, parse_prediction_id
 from perennial.steps.lineage.graph import Lineage
 from perennial.steps.lineage.walk import Walk
-from perennial.steps.prediction_log import log_key
+from perennial.steps.prediction_log import FoundPrediction, find_prediction
 from perennial.steps.verified import read_training_set
 
 RUNS = 1000
@@ -49,15 +49,19 @@ def lineage_of(ports: Ports, thing: str, latest_runs: int = RUNS) -> Lineage:
         prediction = parse_prediction_id(thing)
     except NotFoundError:
         return _of_id(walk, thing, latest_runs)
-    return walk.lineage(walk.prediction(_maker(ports, prediction), prediction))
+    return walk.lineage(walk.prediction(*_found(ports, prediction)))
 
 
-def _maker(ports: Ports, prediction: PredictionId) -> ModelVersion:
-    """Return the version that made a prediction: its log object is found by the id alone, under one of the models."""
+def _found(ports: Ports, prediction: PredictionId) -> tuple[ModelVersion, FoundPrediction]:
+    """Return a prediction with the version that made it: the log has it under one of the models."""
     for model in ports.catalog.models():
-        if ports.artifacts.exists(log_key(model, prediction.version, prediction.request_id)):
-            return ports.catalog.version(model, prediction.version)
-    raise NotFoundError(f"no model logged a prediction {prediction}; its log may have been deleted")
+        found = find_prediction(ports.artifacts, model, prediction)
+        if found is not None:
+            return ports.catalog.version(model, prediction.version), found
+    raise NotFoundError(
+        f"no model logged a prediction {prediction}; it takes minutes to come to the log, a model may keep a share "
+        "only, and its log may have been deleted"
+    )
 
 
 def _of_version(walk: Walk, version: ModelVersion) -> Lineage:

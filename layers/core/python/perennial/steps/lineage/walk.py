@@ -11,9 +11,9 @@ from perennial import keys
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import AuditEntry, ModelVersion, Run, Snapshot, TrainingInputs, TrainingSet, ViewManifest
-from perennial.serving.ids import PredictionId, moment_of
+from perennial.serving.ids import parse_prediction_id
 from perennial.steps.lineage.graph import Edge, Lineage, Node
-from perennial.steps.prediction_log import log_key, newest_first
+from perennial.steps.prediction_log import FoundPrediction, newest_first, parts_of, rows_in
 from perennial.steps.verified import read_verified
 from perennial.steps.views.view_online import find_view_manifest
 
@@ -142,16 +142,15 @@ class Walk:
         found = self._version(version)
         today = self.ports.clock.now().date()
         since = max(version.created_at.date(), today - timedelta(days=DAYS - 1))
-        prefix = keys.predictions(version.model, version.version, "")
-        days = Counter(
-            key.removeprefix(prefix)[5:15]
-            for key in newest_first(self.ports.artifacts, prefix, since, today, days=DAYS)
-        )
+        prefix = keys.predictions(version.model, version.version)
+        days: Counter[str] = Counter()
+        for key in parts_of(newest_first(self.ports.artifacts, prefix, since, today, days=DAYS)):
+            days[key.removeprefix(prefix)[5:15]] += rows_in(key)
         if days:
-            requests = sum(days.values())
-            title = f"{requests:,} requests answered on {len(days):,} of the last {DAYS} days"
+            predictions = sum(days.values())
+            title = f"{predictions:,} predictions logged on {len(days):,} of the last {DAYS} days"
             name = f"predictions:{version.model}@{version.version}"
-            facts = {"requests": requests, "requests_by_day": dict(sorted(days.items()))}
+            facts = {"predictions": predictions, "predictions_by_day": dict(sorted(days.items()))}
             self.made(found, self._add(Node(name, "predictions", title, f"{version.version:08d}", facts)))
         return found
 
@@ -168,12 +167,15 @@ class Walk:
         title = f"{run.kind} {run.run_id[:13]}, by {run.trigger.kind}, {run.status}"
         return self._add(Node(f"run:{run.run_id}", "run", title, run.started_at.isoformat(), facts))
 
-    def prediction(self, version: ModelVersion, prediction: PredictionId) -> str:
+    def prediction(self, version: ModelVersion, prediction: FoundPrediction) -> str:
         """Add a prediction under the version that made it, with all that this was made from."""
-        key = log_key(version.model, version.version, prediction.request_id)
-        at = moment_of(prediction.request_id).isoformat(timespec="seconds")
-        facts = {"log": f"s3://{self.ports.artifacts.bucket}/{key}", "at": at, "row": prediction.row}
-        found = self._add(Node(f"prediction:{prediction}", "prediction", f"{prediction}, {at}", at, facts))
+        at, name = prediction.at.isoformat(timespec="seconds"), prediction.prediction_id
+        facts = {
+            "log": f"s3://{self.ports.artifacts.bucket}/{prediction.part}",
+            "at": at,
+            "row": parse_prediction_id(name).row,
+        }
+        found = self._add(Node(f"prediction:{name}", "prediction", f"{name}, {at}", at, facts))
         self.made(self.version_before(version), found)
         return found
 
