@@ -43,7 +43,7 @@ class Split(_Body):
 
     columns: list[str] = Field(min_length=1)
     data: list[list[Scalar]] = Field(min_length=1, max_length=MAX_ROWS)
-    index: list[int | str] | None = Field(default=None, description="Of a pandas frame; not looked at.")
+    index: list[Any] | None = Field(default=None, description="Of a pandas frame, an entry a row; not looked at.")
 
 
 class SplitFrame(_Body):
