@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,8 @@ from perennial.serving.routes import OPERATIONS
 from tests.support.issuer import AUDIENCE, ISSUER, jwks, token
 
 pytestmark = pytest.mark.e2e
+
+PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 Deploy = Callable[..., Deployment]
 Answer = tuple[int, Mapping[str, str], Any]
@@ -134,6 +137,20 @@ def test_whoever_is_known_is_told_what_is_not_there(cloud: Endpoint, with_signat
     of = with_signatures
     for path, status in (("/nowhere", 404), ("/", 404), ("/models/fare/predict", 405), ("/models/fare", 404)):
         assert is_problem(send(of, path, signed(of, path, cloud.access_key, cloud.secret_key)), status)
+
+
+def test_the_page_s_program_signs_so_that_it_is_answered(
+    cloud: Endpoint, with_signatures: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program,) = re.findall(r"<!-- example: signed -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    credentials = {"AWS_ACCESS_KEY_ID": cloud.access_key, "AWS_SECRET_ACCESS_KEY": cloud.secret_key}
+    for name, value in (credentials | {"AWS_DEFAULT_REGION": cloud.region}).items():
+        monkeypatch.setenv(name, value)
+    assert names["call"]("GET", f"{with_signatures.api.url}/models") == (200, {"models": [], "next": None})
+    status, told = names["call"]("POST", f"{with_signatures.api.url}/models/fare/predict", {"instances": [{}]})
+    assert (status, told["field"]) == (404, "model")
 
 
 def bearer(**changes: Any) -> dict[str, str]:
