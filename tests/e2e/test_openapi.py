@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -96,13 +95,18 @@ def test_every_operation_answers_as_the_document_says_whatever_it_is_sent(
 ) -> None:
     described = get(deployment, session, path)
     described.pop("servers")  # the emulator's own address is another
+    # Every call is signed here; that none is answered without it is in tests/e2e/test_callers.py.
+    described["components"].pop("securitySchemes")
+    for item in described["paths"].values():
+        for operation in item.values():
+            del operation["security"]
     schema = schemathesis.openapi.from_dict(described)
     schema.config.update(base_url=deployment.api.url)
+    # The document says maxItems; who sends more is told so by a status of its own, which schemathesis does not expect.
+    schema.config.checks.negative_data_rejection.expected_statuses = ["400", "404", "413", "422"]
     answered: Counter[tuple[str, int]] = Counter()
     for found in schema.get_all_operations():
-        operation = found.ok()
-        assert operation is not None
-        _call(operation, session, answered)
+        _call(found.ok(), session, answered)
     statuses = Counter(status for _, status in answered.elements())
     assert set(statuses) <= {200, 202, 400, 403, 404, 413, 422}, statuses
     asked = {name for name, _ in answered}
@@ -134,17 +138,3 @@ def _call(operation: Any, session: requests.Session, answered: Counter[tuple[str
     good()
     if operation.method.upper() == "POST":
         bad()
-
-
-def test_a_prediction_of_the_deployed_api_is_described_once_it_is_logged(
-    deployment: Deployment, session: requests.Session
-) -> None:
-    row = {"began": "2019-01-03T00:00:00", "zone": 1, "miles": 4.5}
-    answer = session.post(
-        f"{deployment.api.url}/models/fare/predict", data=json.dumps({"instances": [row]}), timeout=30
-    )
-    (said,) = answer.json()["predictions"]
-    answer = session.get(f"{deployment.api.url}/predictions/{said['prediction_id']}", timeout=30)
-    assert answer.status_code in (200, 404), answer.text
-    if answer.status_code == 200:
-        assert answer.json()["value"] == said["value"]
