@@ -62,6 +62,10 @@ API Gateway waits 29 seconds for an answer, so nothing behind it may run longer.
 """
 
 
+WAITED = ("predict",)
+"""The verbs whose first answer somebody waits for: a stage may have their starts prepared."""
+
+
 class Functions(Construct):
     """All functions, by verb."""
 
@@ -105,7 +109,23 @@ class Functions(Construct):
                 tracing=lambda_.Tracing.ACTIVE if stage.tracing else lambda_.Tracing.DISABLED,
                 # Only the clock calls a function without waiting for it.
                 dead_letter_queue=undelivered if verb == "monitor" else None,
+                snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snapstart and verb in WAITED else None,
             )
+        self._aliases = {verb: self._alias(verb, stage) for verb in WAITED if _is_prepared(stage)}
+
+    def called(self, verb: str) -> lambda_.IFunction:
+        """Return what the API calls for a verb: the function, or its published version where that is prepared."""
+        return self._aliases.get(verb, self._functions[verb])
+
+    def _alias(self, verb: str, stage: Stage) -> lambda_.Alias:
+        # Snapshots and processes that wait belong to a version; the alias moves to each new one.
+        return lambda_.Alias(
+            self,
+            f"{verb}_live",
+            alias_name="live",
+            version=self._functions[verb].current_version,
+            provisioned_concurrent_executions=stage.provisioned_concurrency or None,
+        )
 
     def find(self, verb: str) -> lambda_.Function | None:
         """Return the function of a verb, None if the stage has no use for it."""
@@ -125,6 +145,10 @@ class Functions(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={"access": iam.PolicyDocument(statements=[write_logs, *statements])},
         )
+
+
+def _is_prepared(stage: Stage) -> bool:
+    return stage.snapstart or stage.provisioned_concurrency > 0
 
 
 def logs_prefix(deployment: str) -> str:

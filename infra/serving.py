@@ -60,7 +60,7 @@ class Serving(Construct):
             default_method_options=self.callers.method_options(),
         )
         self.api.node.try_remove_child("Endpoint")  # an output under a generated name; the stack gives its own
-        proxies = {verb: _proxy(functions[verb]) for verb in sorted({one.verb for one in OPERATIONS})}
+        proxies = {verb: _proxy(functions.called(verb)) for verb in sorted({one.verb for one in OPERATIONS})}
         for operation in OPERATIONS:
             resource = self.api.root.resource_for_path(operation.path)
             resource.add_method(operation.method, proxies[operation.verb])
@@ -89,7 +89,7 @@ class Serving(Construct):
         )
 
 
-def _proxy(function: lambda_.Function) -> apigateway.LambdaIntegration:
+def _proxy(function: lambda_.IFunction) -> apigateway.LambdaIntegration:
     # One permission for each function, not for each method: a function's policy holds some 20 kB.
     return apigateway.LambdaIntegration(function, proxy=True, allow_test_invoke=False, scope_permission_to_method=False)
 

@@ -81,6 +81,10 @@ class Stage(BaseModel):
     """How long predictions and labels gather before the monitor looks at them."""
     pointer_ttl_seconds: float = 5.0
     """How long ``predict`` trusts the champion pointer that it has read."""
+    snapstart: bool = False
+    """Whether ``predict`` starts from a snapshot of a process that has its imports behind it; restoring is billed."""
+    provisioned_concurrency: int = Field(default=0, ge=0)
+    """Processes of ``predict`` that are kept ready, billed by the hour; what is beyond them starts as always."""
     api_rate: int = 50
     """Calls per second that the API lets through."""
     api_burst: int = 100
@@ -126,9 +130,16 @@ class Stage(BaseModel):
         """Return the clients that are counted: with tokens, all that are not named are one more."""
         return (*self.clients, Client(name=OTHERS)) if self.auth == "jwt" else self.clients
 
+    @model_validator(mode="after")
+    def _starts_in_one_way(self) -> Stage:
+        if self.snapstart and self.provisioned_concurrency:
+            raise ValueError("AWS Lambda has snapstart or provisioned_concurrency, not both; choose one")
+        return self
+
 
 CONTEXT = ("auth", "issuer", "audience", "jwks", "clients")
 """Context values that say who may call."""
+
 
 STAGES: dict[str, Stage] = {
     "local": Stage(

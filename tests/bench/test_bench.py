@@ -76,3 +76,11 @@ def test_a_pause_between_steps_is_one_in_which_no_step_worked() -> None:
         2,
         0.5,
     ]
+
+
+def test_the_cold_start_benchmark_prints_a_ratio_and_that_ours_loads_nothing_heavy() -> None:
+    script = Path(__file__).with_name("cold_start.py")
+    done = subprocess.run([sys.executable, str(script), "1"], capture_output=True, text=True, check=True)
+
+    assert "ours / rival = " in done.stdout
+    assert "heavy packages loaded: []" in done.stdout

@@ -81,8 +81,12 @@ def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: ReadFile) -
     manifest = read_manifest(manifest_bytes, manifest_sha256)
     if MODEL_FILE not in manifest.files:
         raise DataError(f"manifest.json: files names no {MODEL_FILE}; register the version again")
-    contents = {name: read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
-    return Artifact(manifest, _session(contents[MODEL_FILE], manifest))
+    return Artifact(manifest, _session(read_files(manifest, read)[MODEL_FILE], manifest))
+
+
+def read_files(manifest: Manifest, read: ReadFile) -> dict[str, bytes]:
+    """Return all files of a version by name, each checked; parameters and errors as of `load_artifact`."""
+    return {name: read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
 
 
 class GraphScorer:

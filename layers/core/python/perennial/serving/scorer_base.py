@@ -12,8 +12,7 @@ import sys
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from perennial.errors import DataError
 
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 
 Scale = Literal["target", "log", "log_odds", "probability"]
 Link = Literal["identity", "exp", "sigmoid", "softmax"]
-_BULK = {True: 4_000, False: 150_000}
-"""Steps (rows times trees, or times columns) from which on numpy is faster, if it is imported already, and if not."""
+_BULK = {True: 1_000, False: 100_000}
+"""Rows times trees, or times columns, from which on numpy scores: if it is imported already, where it is faster; if
+not, where the import (about 100 ms) has paid after some five calls of that size."""
 
 
-@dataclass(frozen=True)
-class Contributions:
+class Contributions(NamedTuple):
     """How a row's raw score comes about: ``base`` plus the values of all features is the raw score.
 
     Of several classes, the raw score of each has a base and values of its own, in the order of ``classes``.
@@ -48,8 +47,7 @@ class Contributions:
     training has none; if two alone were seen, there is one raw score, that of the second."""
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """What a scorer reads and answers."""
 
     features: int
@@ -173,7 +171,9 @@ class FlatScorer(ABC):
 
         if matrix.ndim != 2 or matrix.shape[1] != self.form.features:
             raise DataError(f"a matrix has the shape {matrix.shape}, but the model reads {self.form.features} features")
-        raw = self.raw_matrix(np.ascontiguousarray(matrix, dtype=np.float64))
+        # What overflows is infinite or NaN in Python too, where nobody warns.
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw = self.raw_matrix(np.ascontiguousarray(matrix, dtype=np.float64))
         if self.form.link == "identity" and self.form.outputs == 1:
             return raw[:, 0]
         answer = answering(self.form)

@@ -73,20 +73,18 @@ class LinearScorer(FlatScorer):
         import numpy as np
 
         raw = np.zeros((len(self._intercept), len(matrix)))
-        # What overflows is infinite or NaN in Python too, where nobody warns.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for column, (place, fill, mean, scale) in enumerate(self._prepare):
-                values = matrix[:, place]
-                values = (np.where(np.isnan(values), fill, values) - mean) / scale
-                for number, weights in enumerate(self._weights):
-                    raw[number] += values * weights[column]
-            for place, count, first in self._categories:
-                values = matrix[:, place]
-                known = (values >= 0) & (values < count) & (values == np.floor(values))
-                chosen = first + np.where(known, values, 0).astype(np.intp)
-                for number, weights in enumerate(self._category_weights):
-                    raw[number] += np.where(known, np.array(weights)[chosen], 0.0)
-            raw += np.array(self._intercept)[:, None]
+        for column, (place, fill, mean, scale) in enumerate(self._prepare):
+            values = matrix[:, place]
+            values = (np.where(np.isnan(values), fill, values) - mean) / scale
+            for number, weights in enumerate(self._weights):
+                raw[number] += values * weights[column]
+        for place, count, first in self._categories:
+            values = matrix[:, place]
+            known = (values >= 0) & (values < count) & (values == np.floor(values))
+            chosen = first + np.where(known, values, 0).astype(np.intp)
+            for number, weights in enumerate(self._category_weights):
+                raw[number] += np.where(known, np.array(weights)[chosen], 0.0)
+        raw += np.array(self._intercept)[:, None]
         return raw.T
 
     def contributions(self, row: Sequence[float]) -> Contributions:

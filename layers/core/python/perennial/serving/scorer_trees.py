@@ -95,9 +95,12 @@ class TreesScorer(FlatScorer):
         Each branch counts with the share of the training rows that took it (S. Lundberg et al., *From local
         explanations to global understanding with explainable AI for trees*, 2020: path-dependent Tree SHAP).
         """
-        base, values = self._shapley.values(self._laid_out(row))
+        import numpy as np
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            base, values = self._shapley.values(np.array(row, dtype=np.float64))
         classes = self.form.seen[-len(base) :] if self.form.outputs > 1 else ()
-        return Contributions(self.form.scale, base, values, classes)
+        return Contributions(self.form.scale, tuple(base.tolist()), tuple(map(tuple, values.tolist())), classes)
 
     @cached_property
     def _bulk(self) -> Any:
@@ -109,7 +112,7 @@ class TreesScorer(FlatScorer):
     def _shapley(self) -> Any:
         from perennial.serving.scorer_shapley import ShapleyTrees
 
-        return ShapleyTrees(self)
+        return ShapleyTrees(self._bulk)
 
     def _fall(self, row: Sequence[float]) -> list[int]:
         """Return the leaf of each tree that a row comes to."""
@@ -170,7 +173,7 @@ class TreesScorer(FlatScorer):
         if not nodes or {len(arrays[name]) for name in ("threshold", "right", "cover")} != {nodes}:
             raise unreadable("its nodes have no number, or not all that a node has")
         roots = arrays["roots"]
-        if not roots or min(roots) < 0 or max(roots) >= nodes:
+        if not roots or roots[0] != 0 or roots[-1] >= nodes or not all(map(operator.lt, roots, roots[1:])):
             raise unreadable("a tree begins nowhere")
         asked = (3 if self.words else 2) * features
         if min(feature) < -1 or max(feature) >= asked or feature[-1] != -1:

@@ -42,6 +42,10 @@ class Connections:
         self._read_seconds = read_seconds
         self._idle: list[http.client.HTTPConnection] = []  # append and pop are atomic
 
+    def __del__(self) -> None:
+        for connection in self._idle:
+            connection.close()
+
     def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a request and read the whole answer.
 
