@@ -108,7 +108,7 @@ def demo(
 @app.command()
 def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
     """Check definitions without deploying them."""
-    from infra.bringup import read_definitions
+    from infra.bringup import read_definitions, request_views_served
 
     display = Display(json)
     loaded = read_definitions(definitions)
@@ -116,7 +116,11 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
         ("dataset", d.name, f"{several(len(d.columns), 'column')}, {several(len(d.rules), 'row rule')}")
         for d in loaded.datasets.values()
     ]
-    rows += [("view", v.name, f"{v.kind}, from {v.dataset}") for v in loaded.views.values()]
+    served = request_views_served(loaded)
+    rows += [
+        ("view", v.name, f"{v.kind}, from {v.dataset}{f', {served[v.name]}' if v.name in served else ''}")
+        for v in loaded.views.values()
+    ]
     for m in loaded.models.values():
         features, candidates = sum(map(len, m.features.values())), ", ".join(c.name for c in m.candidates)
         rows.append(("model", m.name, f"{m.target} from {features} features, by {candidates}"))
@@ -218,7 +222,10 @@ def feedback(
 
     display = Display(json)
     answer = send_labels(Deployment.connect(stage, name), model, read_json_rows(file, "labels"))
-    display.result(answer, f"{several(answer['accepted'], 'label')} accepted, {answer['duplicates']:,} known already")
+    told = f"{several(answer['accepted'], 'label')} accepted, {answer['duplicates']:,} known already"
+    if answer["unlogged"]:
+        told += f"; {answer['unlogged']:,} of predictions that are not in the log, or not yet"
+    display.result(answer, told)
 
 
 @app.command()

@@ -51,6 +51,7 @@ SHAPES: dict[str, Shape] = {
     "promote": Shape(memory=1024, seconds=60),
     "fail": Shape(memory=1024, seconds=60),
     "predict": Shape(memory=1769, seconds=29, packages="serving"),
+    "log_predictions": Shape(memory=1024, seconds=120),
     "feedback": Shape(memory=1769, seconds=29),
     "describe": Shape(memory=1024, seconds=29),
     "authorize": Shape(memory=1024, seconds=10, packages="auth", auth="jwt"),
@@ -60,6 +61,11 @@ SHAPES: dict[str, Shape] = {
 
 API Gateway waits 29 seconds for an answer, so nothing behind it may run longer.
 """
+
+NOT_WAITED_FOR = ("monitor", "log_predictions")
+"""The functions that are called by who does not wait for them: the clock, and CloudWatch Logs."""
+RAW_DAYS = 3
+"""How long the log of ``predict`` is kept, which has every request's values: in minutes the prediction log has them."""
 
 
 WAITED = ("predict",)
@@ -84,11 +90,17 @@ class Functions(Construct):
         super().__init__(scope, id)
         environment = settings.to_env()
         self._functions: dict[str, lambda_.Function] = {}
+        self._log_groups: dict[str, logs.ILogGroup] = {}
         for verb, shape in SHAPES.items():
             if shape.auth not in (None, stage.auth):
                 continue
-            group = log_group(
-                self, f"{verb}_log", name=f"{logs_prefix(settings.deployment)}{verb}", stage=stage, key=storage.key
+            group = self._log_groups[verb] = log_group(
+                self,
+                f"{verb}_log",
+                name=f"{logs_prefix(settings.deployment)}{verb}",
+                stage=stage,
+                key=storage.key,
+                days=RAW_DAYS if verb == "predict" else None,
             )
             self._functions[verb] = lambda_.Function(
                 self,
@@ -107,8 +119,7 @@ class Functions(Construct):
                 log_group=group,
                 logging_format=lambda_.LoggingFormat.JSON,
                 tracing=lambda_.Tracing.ACTIVE if stage.tracing else lambda_.Tracing.DISABLED,
-                # Only the clock calls a function without waiting for it.
-                dead_letter_queue=undelivered if verb == "monitor" else None,
+                dead_letter_queue=undelivered if verb in NOT_WAITED_FOR else None,
                 snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snapstart and verb in WAITED else None,
             )
         self._aliases = {verb: self._alias(verb, stage) for verb in WAITED if _is_prepared(stage)}
@@ -134,6 +145,10 @@ class Functions(Construct):
     def __getitem__(self, verb: str) -> lambda_.Function:
         """Return the function of a verb."""
         return self._functions[verb]
+
+    def log_group(self, verb: str) -> logs.ILogGroup:
+        """Return the log group of a verb's function."""
+        return self._log_groups[verb]
 
     def _role(self, verb: str, group: logs.ILogGroup, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
         write_logs = iam.PolicyStatement(

@@ -92,8 +92,8 @@ def _plainly(label: bool | str) -> str:
 
 
 def send_labels(deployment: Deployment, model: str, labels: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Feed any number of labels back; returns how many were accepted and how many were known already."""
-    total = {"accepted": 0, "duplicates": 0}
+    """Feed any number of labels back; returns how many were accepted, known already, and of no logged prediction."""
+    total = {"accepted": 0, "duplicates": 0, "unlogged": 0}
     for chunk in _chunks(labels):
         answer = deployment.api.feedback(model, chunk)
         total = {key: total[key] + answer[key] for key in total}

@@ -23,6 +23,7 @@ from infra.ingest import Ingest
 from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
+from infra.prediction_log import PredictionLog
 from infra.rebuild import Rebuild
 from infra.serving import Serving
 from infra.stage import Stage
@@ -86,10 +87,11 @@ ACCESS: dict[str, Access] = {
     "smoke": Access(reads=("models/*",), catalog="write"),
     "promote": Access(reads=("models/*",), catalog="write"),
     "fail": Access(catalog="lock"),
-    "predict": Access(
-        reads=("models/*",), writes=("predictions/*",), catalog="read", partitions=_MODELS, online="read"
+    "predict": Access(reads=("models/*",), catalog="read", partitions=_MODELS, online="read"),
+    "log_predictions": Access(reads=("models/*",), writes=("predictions/*",)),
+    "feedback": Access(
+        reads=("models/*", "predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS
     ),
-    "feedback": Access(reads=("predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS),
     "describe": Access(
         reads=("models/*", "predictions/*", "labels/*", "features/*", "training-inputs/*", "training-sets/*"),
         catalog="read",
@@ -182,6 +184,7 @@ class Perennial(Stack):
         models = [model for _, model in sorted(definitions.models.items())]
         train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
+        PredictionLog(self, "PredictionLog", functions=functions)
         monitoring = Monitoring(
             self,
             "Monitoring",

@@ -82,12 +82,14 @@ def patch(state: Path) -> None:
         machines,
         ranges,
         registry,
+        subscriptions,
         uploads,
     )
 
     identity.patch()
     conditions.patch()
     functions.patch()
+    subscriptions.patch()
     events.patch()
     machines.patch()
     callbacks.patch()

@@ -24,6 +24,7 @@ import functions.features
 import functions.feedback
 import functions.gather
 import functions.ingest
+import functions.log_predictions
 import functions.monitor
 import functions.predict
 import functions.promote
@@ -35,15 +36,18 @@ import functions.training_set
 from perennial import keys
 from perennial.aws.handler import logger
 from perennial.errors import DefinitionError, TransientError
-from perennial.fakes import FakeObjectStore
+from perennial.fakes import FakeObjectStore, FixedClock
 from perennial.ports import Ports
 from perennial.steps.backfill import part_run
 from perennial.training.submission import Submission
 from tests.functions.conftest import EVENTS, event
 from tests.support.artifacts import linear_graph
+from tests.support.prediction_logs import deliver
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
 STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "promote")
+OF_OTHERS = ("predict", "feedback", "monitor", "log_predictions")
+"""The verbs whose events are made by services, in forms of their own."""
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": functions.ingest.handler,
     "backfill": functions.backfill.handler,
@@ -62,6 +66,7 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "predict": functions.predict.handler,
     "feedback": functions.feedback.handler,
     "describe": functions.describe.handler,
+    "log_predictions": functions.log_predictions.handler,
     "monitor": functions.monitor.handler,
 }
 OF_THE_API = ("predict", "feedback", "describe")
@@ -263,8 +268,9 @@ def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
 
     labels = [{"prediction_id": made["prediction_id"], "label": made["value"] + 1} for made in answer["predictions"]]
     body = json.dumps({"labels": labels})
-    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 2, "duplicates": 0})
-    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 0, "duplicates": 2})
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 2, "duplicates": 0, "unlogged": 2})
+    assert deliver(uploaded).rows == 2
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 0, "duplicates": 2, "unlogged": 0})
 
     found = call("monitor", uploaded)
     assert found["batchItemFailures"] == []
@@ -279,6 +285,17 @@ def test_describe_tells_of_the_version_that_the_event_names(uploaded: Ports) -> 
     status, told = answer_of(call("describe", uploaded))
     assert (status, told["version"], told["stage"], told["run_id"]) == (200, 1, "candidate", "train-1")
     assert told["inputs"]["trip_distance"]["min"] == 0.1
+
+
+def test_what_predict_printed_comes_to_the_log(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    found = call("log_predictions", uploaded)
+    assert (found["rows"], found["unreadable"]) == (2, 0)
+    assert [key.rpartition("/")[0] for key in found["parts"]] == [
+        "predictions/model=taxi_fare/version=1/date=2019-03-01"
+    ]
+    assert call("log_predictions", uploaded) == found
+    assert uploaded.artifacts.keys("predictions/") == found["parts"]
 
 
 def test_a_version_in_the_path_is_the_one_that_answers(uploaded: Ports) -> None:
@@ -317,8 +334,9 @@ def test_a_fault_in_a_request_is_a_problem_that_names_the_field(uploaded: Ports)
     )
 
 
-def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Ports) -> None:
+def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Ports, clock: FixedClock) -> None:
     up_to("promote", uploaded)
+    clock.advance(days=1)  # by then it would be in the log
     row = json.loads(event("predict")["body"])["instances"][0]
     assert answer_of(call("predict", uploaded, body=json.dumps({"instances": [row] * 1001})))[0] == 413
     status, body = answer_of(call("feedback", uploaded))
@@ -327,11 +345,11 @@ def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Po
 
 def test_an_artifact_that_was_changed_is_a_500_that_leaks_nothing(uploaded: Ports) -> None:
     up_to("promote", uploaded)
-    uploaded.artifacts.put("models/taxi_fare/1/model.onnx", b"something else")
+    uploaded.artifacts.put("models/taxi_fare/1/model.flat", b"something else")
     status, body = answer_of(call("predict", uploaded))
     assert status == 500
     assert "SHA-256" not in body["detail"]
-    assert "onnx" not in str(body)
+    assert "flat" not in str(body)
 
 
 def test_a_busy_service_is_a_503(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,7 +382,8 @@ def test_a_message_about_something_else_shows_that_the_rule_is_wrong(ports: Port
         functions.monitor.handler({"Records": [{"messageId": "1", "body": body}]}, None, ports)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in (*OF_THE_API, "monitor")])
+@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in (*OF_THE_API, "log_predictions", "monitor")])
+@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in OF_OTHERS])
 def test_an_event_of_another_shape_is_refused_by_name(verb: str, ports: Ports) -> None:
     with pytest.raises(DefinitionError, match=rf"{verb}: run_id: field required"):
         HANDLERS[verb]({}, None, ports)

@@ -46,7 +46,7 @@ KEYS = (
     keys.definitions("f"),
     keys.rebuild_report("m", "r"),
     keys.artifact("m", 1, "model.onnx"),
-    keys.predictions("m", 1, "r", NOW),
+    keys.prediction_part("m", 1, "r", NOW, 1, "h"),
     keys.labels("m", 1, "r", "c", NOW),
 )
 ASKED = (keys.forget_request("r"), keys.submission("m", "h", "model.onnx"))
@@ -95,17 +95,29 @@ def test_no_role_of_ours_has_a_policy_that_aws_manages(stack: Synthesised) -> No
     assert {id for id in ours if not id.startswith(("CustomS3AutoDelete", "ServingApiCloudWatchRole"))} == set()
 
 
-def test_predict_reads_models_and_writes_predictions_and_nothing_else_of_the_artifacts(stack: Synthesised) -> None:
-    given = [given for id, given in stack.statements() if id.startswith("Functionspredictrole")]
-    objects = {
+def objects_of(stack: Synthesised, role: str) -> dict[str, str]:
+    """Return what a role may do with objects, each action with its resources."""
+    given = [given for id, given in stack.statements() if id.startswith(role)]
+    return {
         action: json.dumps(as_list(statement["Resource"]))
         for statement in given
         for action in as_list(statement["Action"])
         if action in ("s3:GetObject", "s3:PutObject")
     }
+
+
+def test_predict_reads_models_and_writes_nothing(stack: Synthesised) -> None:
+    objects = objects_of(stack, "Functionspredictrole")
+    assert set(objects) == {"s3:GetObject"}
     assert objects["s3:GetObject"].count("/models/*") == 1
+    assert objects["s3:GetObject"].count("Artifacts") == 1
+
+
+def test_only_what_puts_predictions_into_the_log_writes_there(stack: Synthesised) -> None:
+    objects = objects_of(stack, "Functionslogpredictionsrole")
     assert objects["s3:PutObject"].count("/predictions/*") == 1
     assert all(text.count("Artifacts") == 1 for text in objects.values())
+    assert [step for step, access in ACCESS.items() if "predictions/*" in access.writes] == ["log_predictions"]
 
 
 def test_every_step_is_kept_to_keys_that_the_library_writes() -> None:

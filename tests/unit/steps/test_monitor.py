@@ -15,7 +15,7 @@ from perennial.definitions.files import Definitions
 from perennial.drift import population_stability_index
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import FakeMetricSink, FakeObjectStore, FixedClock
-from perennial.manifest import Histogram
+from perennial.manifest import Histogram, Kept
 from perennial.ports import Ports
 from perennial.records import Assessment
 from perennial.serving.ids import make_request_id
@@ -307,3 +307,22 @@ def test_a_model_without_a_champion_is_passed_over_and_an_unknown_one_is_refused
     ports = replace(ports, definitions=Definitions({}, {}, {"young": young}))
     assert monitor.run(monitor.Request(model="young"), ports).assessed == {}
     assert monitor.run(monitor.Request(model=MODEL), ports).assessed == {}  # its definition was taken away
+
+
+def test_the_hourly_look_counts_what_the_log_has_lost_and_the_others_do_not(ports: Ports, clock: FixedClock) -> None:
+    log(ports, [5.0] * 10, clock.now())
+    log(ports, [5.0] * 10, clock.advance(minutes=1))
+    clock.advance(minutes=30)
+    assert assess(ports).lost is None
+    assert published(ports)["PredictionsLost"] == []
+    found = monitor.run(monitor.Request(), ports).assessed[MODEL]
+    assert found.lost == 0
+    assert published(ports)["PredictionsLost"] == [0]
+    assert isinstance(ports.metrics, FakeMetricSink)
+    assert ports.metrics.values("PredictionsLost", {"Deployment": "test"}) == [0]  # what one alarm watches
+
+
+def test_a_masked_feature_is_not_looked_at(ports: Ports) -> None:
+    register(ports, a_manifest(version=2, log=Kept(masked_features=("zone_stats__mean_speed",))))
+    log(ports, [5.0] * 20)
+    assert assess(ports).drifted_feature != "zone_stats__mean_speed"  # it is missing throughout

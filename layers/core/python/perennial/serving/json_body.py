@@ -81,7 +81,7 @@ def _closes(brackets: bytes) -> bool:
 
 def _parse(raw: bytes) -> Any:
     try:
-        return json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Number)
+        return _decode(raw.decode())
     except RequestError:
         raise
     except RecursionError:
@@ -107,3 +107,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise RequestError(f"{text} is not JSON; send null for a missing value", "body")
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Number).decode

@@ -1,4 +1,4 @@
-"""The prediction log on its way: lines of JSON on a function's standard output, and back.
+"""The prediction log on its way: lines of JSON on a function's standard output (`log_reading` reads them).
 
 CloudWatch Logs carries the lines to the function ``log_predictions``, so a caller waits for no service. A line holds
 rows of one request as one version saw it, column by column; a request that is too long for a line is cut by rows.
@@ -9,26 +9,22 @@ Each process counts its lines of a version without a gap, so what is lost on the
 from __future__ import annotations
 
 import json
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TextIO, get_args
+from math import nan
+from typing import Any, TextIO
 
-from perennial.errors import DataError
-from perennial.serving.ids import REQUEST_ID
-from perennial.serving.logged import LoggedRequest, Route
+from perennial.serving.logged import LoggedRequest
 
 MARKER = "prediction_log"
 """The word by which CloudWatch Logs picks the lines out; each begins ``{"prediction_log":1,``."""
 MAX_LINE = 100_000
 """Most characters of a line's rows, all of them ASCII: CloudWatch Logs takes events of 256 KiB."""
 
-_BEGINNING = f'{{"{MARKER}":1,'
+BEGINNING = f'{{"{MARKER}":1,'
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_MODEL = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _FAULTS = (ArithmeticError, LookupError, OSError, TypeError, ValueError)
 """How writing fails: values that JSON cannot say, rows of unequal lengths, a stream that is closed or full."""
 
@@ -68,7 +64,7 @@ class StdoutPredictionLog:
         It raises nothing: rows that cannot be written are counted, and the version's next line says how many they are
         in this process so far.
         """
-        missing = logged.rows
+        rows = missing = logged.rows
         try:
             if not logged.policy.keeps(logged.request_id):
                 return
@@ -82,10 +78,10 @@ class StdoutPredictionLog:
                     "at": (logged.at - _EPOCH) // _MICROSECOND,
                     "milliseconds": round(logged.milliseconds, 3),
                     "error": logged.error,
-                    "of": logged.rows,
+                    "of": rows,
                 }
             )[1:-1]
-            for count, columns in _cut(logged):
+            for count, columns in _cut(logged, rows):
                 self._emit((logged.model, logged.version), f"{common},{columns}")
                 missing -= count
         except _FAULTS:
@@ -105,22 +101,22 @@ class StdoutPredictionLog:
             sequence, unwritten = self._written.get(version, 0), self._unwritten.get(version, 0)
             stream = self._stream()
             # In one piece, or what another thread prints would cut the line.
-            stream.write(f'{_BEGINNING}"sequence":{sequence},"unwritten":{unwritten},{rest}}}\n')
+            stream.write(f'{BEGINNING}"sequence":{sequence},"unwritten":{unwritten},{rest}}}\n')
             stream.flush()
             self._written[version] = sequence + 1
 
 
-def _cut(logged: LoggedRequest) -> Iterator[tuple[int, str]]:
+def _cut(logged: LoggedRequest, rows: int) -> Iterator[tuple[int, str]]:
     """Yield the rows of a request in pieces that fit a line, as how many they are and their JSON.
 
     A row that is too long by itself is left out.
     """
-    start, step = 0, logged.rows
+    start, step = 0, rows
     columns_of = [*logged.inputs.values(), *filter(len, (logged.features, logged.values, logged.probabilities or ()))]
-    if any(len(column) != logged.rows for column in columns_of):
+    if any(len(column) != rows for column in columns_of):
         raise ValueError("the columns of a request differ in length")
-    while start < logged.rows:
-        stop = min(start + step, logged.rows)
+    while start < rows:
+        stop = min(start + step, rows)
         columns = _columns(logged, start, stop)
         if len(columns) <= MAX_LINE:
             yield stop - start, columns
@@ -129,7 +125,7 @@ def _cut(logged: LoggedRequest) -> Iterator[tuple[int, str]]:
             fitting = (stop - start) * MAX_LINE * 9 // 10 // len(columns)
             step = min(max(1, fitting), (stop - start) // 2)
         else:
-            start, step = stop, logged.rows
+            start, step = stop, rows
 
 
 def _columns(logged: LoggedRequest, start: int, stop: int) -> str:
@@ -139,7 +135,7 @@ def _columns(logged: LoggedRequest, start: int, stop: int) -> str:
     features = logged.features[start:stop]
     if policy.masked_features:
         masked = policy.masked_features
-        features = [[None if place in masked else value for place, value in enumerate(row)] for row in features]  # type: ignore[misc]
+        features = [[nan if place in masked else value for place, value in enumerate(row)] for row in features]
     columns = f'"row":{start},"rows":{stop - start},"inputs":{_json(inputs)},"features":{_numbers(features)}'
     columns += f',"values":{_numbers(logged.values[start:stop])}'
     if logged.probabilities is not None:
@@ -150,70 +146,3 @@ def _columns(logged: LoggedRequest, start: int, stop: int) -> str:
 def _numbers(values: Sequence[Any]) -> str:
     """Return numbers as JSON that has null for NaN; there are no texts among them that could hold the word."""
     return _floats(values).replace("NaN", "null")
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """What a line says."""
-
-    process: str
-    """Request id that names the process."""
-    sequence: int
-    """How many lines of the version the process has written before."""
-    unwritten: int
-    """How many rows of the version the process could not write before."""
-    model: str
-    version: int
-    route: Route
-    request_id: str
-    at: int
-    """Microseconds since 1970."""
-    milliseconds: float
-    error: str
-    of: int
-    """How many rows the request has."""
-    row: int
-    """Place of the line's first row in the request."""
-    rows: int
-    inputs: Mapping[str, Sequence[Any]]
-    """Input column to a JSON value per row; decimals and moments are texts."""
-    features: Sequence[Sequence[float | None]]
-    """A list per row; none of a request that failed before there were any."""
-    values: Sequence[float | None]
-    probabilities: Sequence[Sequence[float]] | None = None
-
-
-def is_line(text: str) -> bool:
-    """Tell whether a line of a function's output is one of the log, and no other that holds its word."""
-    return text.startswith(_BEGINNING)
-
-
-def read_line(text: str) -> LogLine:
-    """Read a line that `StdoutPredictionLog` wrote.
-
-    Raises
-    ------
-    DataError
-        The line is cut, or was not written by it.
-    """
-    fault = DataError(f"a line of the prediction log cannot be read; it begins {text[:120]!r}")
-    try:
-        line = LogLine(**{name: value for name, value in json.loads(text).items() if name != MARKER})
-        whole = _is_whole(line)
-    except (AttributeError, TypeError, ValueError):
-        raise fault from None
-    if not whole:
-        raise fault
-    return line
-
-
-def _is_whole(line: LogLine) -> bool:
-    columns = [*line.inputs.values(), *(rows for rows in (line.features, line.values, line.probabilities) if rows)]
-    return (
-        min(line.version, line.rows) >= 1
-        and min(line.at, line.row, line.sequence, line.unwritten, line.of - line.row - line.rows) >= 0
-        and all(len(column) == line.rows for column in columns)
-        and _MODEL.fullmatch(line.model) is not None
-        and line.route in get_args(Route)
-        and all(REQUEST_ID.fullmatch(name) for name in (line.request_id, line.process))
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Context
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ KINDS = {"BOOLEAN": "b", "DOUBLE": "d", "VARCHAR": "t", "INTERVAL": "v", "DATE":
 WHOLE = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
 """Types of whole numbers, with their bits."""
 _DECIMAL = re.compile(r"DECIMAL\((\d{1,2}),(\d{1,2})\)")
+_EXACT = Context(prec=76)
+"""Python alone would round to 28 digits; the engine's decimals have up to 38."""
 _EPOCH = 719_163  # date(1970, 1, 1).toordinal()
 DAY = 86_400_000_000
 """Microseconds of a day."""
@@ -71,7 +74,7 @@ def column(name: str, sql_type: str) -> Made:
         return Made(kind, lambda row: None if (moment := value(row)) is None else microseconds(moment))
     if sql_type.startswith("DECIMAL"):
         scale = decimal(sql_type)[1]
-        return Made(kind, lambda row: None if (number := value(row)) is None else int(number.scaleb(scale)))
+        return Made(kind, lambda row: None if (number := value(row)) is None else int(number.scaleb(scale, _EXACT)))
     return Made(kind, value)
 
 

@@ -14,7 +14,7 @@ from perennial.data.prediction_parts import PartRow, part_of
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.serving.ids import moment_of
-from perennial.serving.log_lines import LogLine, is_line, read_line
+from perennial.serving.log_reading import LogLine, is_line, read_line
 
 SHOWN = 5
 """Faults that the result tells."""
@@ -69,7 +69,7 @@ def run(request: Request, ports: Ports) -> Logged:
         faults += [f"version {version} of {model} has no such features"] * (len(lines) - len(fitting))
         if fitting:
             parts |= _write(ports, fitting, features)
-    return Logged(rows=sum(parts.values()), parts=list(parts), unreadable=len(faults), faults=faults[:SHOWN])
+    return Logged(rows=sum(parts.values()), parts=sorted(parts), unreadable=len(faults), faults=faults[:SHOWN])
 
 
 def _features(ports: Ports, model: str, version: int) -> tuple[str, ...]:

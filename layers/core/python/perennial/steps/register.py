@@ -17,6 +17,7 @@ from perennial.serving.scorer import FLAT_FILE
 from perennial.steps.admit import claim_name
 from perennial.steps.candidate_files import GRAPH_FILE
 from perennial.steps.intact import write_once
+from perennial.steps.masking import kept_of
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
 from perennial.steps.verified import (
@@ -172,6 +173,7 @@ def _manifest(
         ignored=sources.ignored,
         event_time=sources.event_time,
         null=sources.null,
+        log=kept_of(ports.definitions, model.name),
         required=tuple(feature_column(*name.split(".", 1)) for name in model.required),
         onnx_input=report.onnx_input,
         onnx_output=report.onnx_output,

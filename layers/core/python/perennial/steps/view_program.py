@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +14,9 @@ import duckdb
 from perennial.data.counted_rows import counted_rows, faults_of
 from perennial.data.engine import DEFAULTS, Resources, connect
 from perennial.data.views.columns_read import columns_read
-from perennial.data.views.compiled import compile_view
+from perennial.data.views.compiled import compile_request_view
 from perennial.data.views.request_sql import passing_through
-from perennial.definitions import Column, Dataset, FeatureView, Model
+from perennial.definitions import Dataset, FeatureView, Model
 from perennial.definitions.files import Definitions
 from perennial.errors import RequestError
 from perennial.manifest import feature_column
@@ -36,7 +36,7 @@ def compiled_request_view(
     definitions: Definitions,
     parts: Sequence[Path],
     since: datetime,
-    categorical: Mapping[str, object],
+    categorical: Collection[str],
     folder: Path,
     *,
     resources: Resources = DEFAULTS,
@@ -54,7 +54,7 @@ def compiled_request_view(
     since : datetime
         Event time from which rows are held out: they are what the program is tried on, all of them or the `SAMPLE`
         whose hashes come first.
-    categorical : mapping
+    categorical : collection of str
         The categorical feature columns.
     folder : Path
         Where DuckDB may spill.
@@ -67,15 +67,15 @@ def compiled_request_view(
         Without a program, and with the reason, if the view is not compiled or a value differs; None if the model has
         no request view.
     """
-    view = next((each for each in map(definitions.view, model.features) if each.kind == "request"), None)
-    if view is None:
+    compiled = compile_request_view(model, definitions, categorical)
+    if compiled is None:
         return None
-    dataset = definitions.dataset(model.dataset)
-    inputs = {name: dataset.columns[name] for name in columns_read(view, dataset.columns)}
-    wanted = {column: feature_column(view.name, column) in categorical for column in model.features[view.name]}
-    compiled = compile_view(view.name, view.sql, dataset.name, inputs, wanted)
     if compiled.program is None:
         return CompiledView(reason=compiled.reason)
+    view = next(each for each in map(definitions.view, model.features) if each.kind == "request")
+    dataset = definitions.dataset(model.dataset)
+    inputs = columns_read(view, dataset.columns)
+    wanted = {column: feature_column(view.name, column) in categorical for column in model.features[view.name]}
     with connect(folder, resources, parts) as connection, faults_of(f"features/{view.name}.sql"):
         rows = counted_rows(connection, model, dataset, parts, since)
         trial = _Trial(connection, view, dataset, inputs, wanted)
@@ -92,7 +92,7 @@ class _Trial:
     connection: duckdb.DuckDBPyConnection
     view: FeatureView
     dataset: Dataset
-    inputs: Mapping[str, Column]
+    inputs: Sequence[str]
     wanted: Mapping[str, bool]
     """Column to whether it is categorical."""
 

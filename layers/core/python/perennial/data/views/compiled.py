@@ -7,19 +7,21 @@ The types of all expressions are the engine's own.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
+from perennial.data.views.columns_read import columns_read
 from perennial.data.views.compiled_casts import as_category, as_double
 from perennial.data.views.compiled_expressions import Expressions
 from perennial.data.views.compiled_types import NotCompiledError, Typed
 from perennial.data.views.syntax import Tree, parse, require_row_by_row, require_steady, walk
-from perennial.definitions import Column
+from perennial.definitions import Column, Model
+from perennial.definitions.files import Definitions
 from perennial.errors import DefinitionError
+from perennial.manifest import feature_column
 from perennial.sql import identifier, sql_type
 
 FORMAT = 1
@@ -35,6 +37,27 @@ class Compiled:
     """JSON for `perennial.serving.program`; None if the view is left to the engine."""
     reason: str = ""
     """Why it is, as words that follow "not compiled:"; empty if there is a program."""
+
+
+def compile_request_view(model: Model, definitions: Definitions, categorical: Collection[str]) -> Compiled | None:
+    """Compile what a model reads of its request view; None if it has none.
+
+    Parameters
+    ----------
+    model : Model
+        Its features name the view and the columns wanted.
+    definitions : Definitions
+        Where the view and its dataset stand.
+    categorical : collection of str
+        The model's categorical feature columns, each ``view__column``.
+    """
+    view = next((each for each in map(definitions.view, model.features) if each.kind == "request"), None)
+    if view is None:
+        return None
+    columns = definitions.dataset(view.dataset).columns
+    inputs = {name: columns[name] for name in columns_read(view, columns)}
+    wanted = {column: feature_column(view.name, column) in categorical for column in model.features[view.name]}
+    return compile_view(view.name, view.sql, view.dataset, inputs, wanted)
 
 
 def compile_view(
@@ -92,7 +115,7 @@ def _outputs(node: Tree, inputs: Mapping[str, Column], wanted: Mapping[str, bool
         alias = tree["alias"] or (tree["column_names"][-1] if tree["class"] == "COLUMN_REF" else "")
         plain = _without_aliases(tree, inputs, named)
         if alias:
-            named[alias.lower()] = plain
+            named[alias.lower()] = {**plain, "alias": ""}
     trees = {}
     for name in wanted:
         if name.lower() not in named:
@@ -118,8 +141,3 @@ def _without_aliases(tree: Any, inputs: Mapping[str, Column], named: Mapping[str
 
 def _reference(column: str) -> Tree:
     return {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "query_location": 0, "column_names": [column]}
-
-
-def size(program: Mapping[str, Any]) -> int:
-    """Return the bytes of a program as JSON."""
-    return len(json.dumps(program, separators=(",", ":")))

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import reduce
 from typing import Any
 
@@ -289,7 +289,7 @@ def _as_json(value: Any, found: str) -> Any:
     if isinstance(value, Decimal):
         places = decimal(found)
         assert places is not None, "only decimals are Decimal"
-        return int(value.scaleb(places[1]))
+        return int(value.scaleb(places[1], Context(prec=76)))  # Python alone would round to 28 digits
     if isinstance(value, (bool, int, float, str)) and found not in ("DATE", "TIMESTAMP"):
         return value
     raise NotCompiledError(f"a constant of type {found}")

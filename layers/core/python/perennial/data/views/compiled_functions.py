@@ -140,8 +140,8 @@ def _state(operation: str) -> Compiler:
 
 def _extreme(operation: str) -> Compiler:
     def compile_extreme(children: Sequence[Typed], found: str) -> Typed | None:
-        same = all(child.type == found for child in children)
-        if not same and not (is_number(found) and all(is_number(child.type) for child in children)):
+        kinds = {child.type for child in children} - {"NULL"}
+        if kinds != {found} and not (is_number(found) and all(map(is_number, kinds))):
             return None
         return None if found == "INTERVAL" else apply(found, operation, *(cast(child, found) for child in children))
 
