@@ -21,8 +21,15 @@ from perennial.definitions.files import Definitions, load_definitions
 from perennial.training.check import check_candidates
 
 
-def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Deployment:
+def bring_up(
+    stage: str, stack: str, definitions: Path, display: Display, context: Mapping[str, str] | None = None
+) -> Deployment:
     """Check the definitions, start the local cloud if the stage is local, and deploy the stack.
+
+    Parameters
+    ----------
+    context : mapping or None
+        More context values for the app, such as who may call (see `infra.stage`).
 
     Raises
     ------
@@ -41,7 +48,7 @@ def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Dep
             stack=stack,
             environment=environment(endpoint),
             definitions=definitions,
-            context={"name": stack},
+            context={**(context or {}), "name": stack},
             output=endpoint.state / "cdk.out" if endpoint else None,
             report=report,
         )

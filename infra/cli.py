@@ -12,6 +12,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from infra.cli_api import api
 from infra.cli_bulk import bulk
 from infra.cli_data import data
 from infra.cli_experiments import experimenting
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(data)
 app.add_typer(bulk)
+app.add_typer(api)
 app.add_typer(registry)
 app.add_typer(experimenting)
 app.add_typer(lineage)
@@ -44,12 +46,25 @@ app.add_typer(features, name="features")
 
 
 @app.command()
-def up(definitions: Folder = DEFINITIONS, stage: Stage = "local", name: Name = None, json: Json = False) -> None:
+def up(
+    definitions: Folder = DEFINITIONS,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("-c", "--context", metavar="KEY=VALUE", help="Who may call the API: auth=iam|jwt|api_key, …"),
+    ] = None,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
     """Deploy: start the local cloud unless it runs, and bring the stack up to date."""
     from infra.bringup import bring_up
 
     display = Display(json)
-    deployment = bring_up(stage, stack_name(stage, name), definitions, display)
+    wrong = [pair for pair in context or [] if "=" not in pair]
+    if wrong:
+        raise DefinitionError(f"context {wrong[0]}: write -c KEY=VALUE, such as -c auth=jwt")
+    values = dict(pair.split("=", 1) for pair in context or [])
+    deployment = bring_up(stage, stack_name(stage, name), definitions, display, values)
     rows = sorted(deployment.outputs.items())
     display.result(
         {"name": deployment.name, "endpoint": deployment.endpoint.url if deployment.endpoint else None, **dict(rows)},

@@ -29,6 +29,8 @@ class Shape:
     """Time after which it is stopped."""
     packages: str = "data"
     """The layer of packages that it imports."""
+    auth: str | None = None
+    """The stage's ``auth`` that it is for; None means that there is always use for it."""
     disk: int = 512
     """Temporary storage in MiB; what is beyond 512 costs while it runs."""
 
@@ -55,6 +57,8 @@ SHAPES: dict[str, Shape] = {
     "batch_predict": Shape(memory=1769, seconds=120),
     "score": Shape(memory=3008, seconds=900, packages="serving", disk=10240),
     "collect": Shape(memory=1769, seconds=300),
+    "describe": Shape(memory=1024, seconds=29),
+    "authorize": Shape(memory=1024, seconds=10, packages="auth", auth="jwt"),
     "monitor": Shape(memory=1769, seconds=300),
 }
 """Every verb that is a function; what is too large for one is a job (see ``infra.batch``).
@@ -92,6 +96,8 @@ class Functions(Construct):
         self._functions: dict[str, lambda_.Function] = {}
         self._log_groups: dict[str, logs.ILogGroup] = {}
         for verb, shape in SHAPES.items():
+            if shape.auth not in (None, stage.auth):
+                continue
             group = self._log_groups[verb] = log_group(
                 self,
                 f"{verb}_log",
@@ -135,6 +141,10 @@ class Functions(Construct):
             version=self._functions[verb].current_version,
             provisioned_concurrent_executions=stage.provisioned_concurrency or None,
         )
+
+    def find(self, verb: str) -> lambda_.Function | None:
+        """Return the function of a verb, None if the stage has no use for it."""
+        return self._functions.get(verb)
 
     def __getitem__(self, verb: str) -> lambda_.Function:
         """Return the function of a verb."""

@@ -110,6 +110,11 @@ ACCESS: dict[str, Access] = {
         catalog="write",
     ),
     "collect": Access(reads=("bulk/*",), writes=("bulk/*",), catalog="write"),
+    "describe": Access(
+        reads=("models/*", "predictions/*", "labels/*", "features/*", "training-inputs/*", "training-sets/*"),
+        catalog="read",
+    ),
+    "authorize": Access(),  # and the values of the clients' keys, below
     "monitor": Access(
         reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),
@@ -232,6 +237,7 @@ class Perennial(Stack):
         for kind, machine in machines.items():
             machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)
         self._grant_machines(stage, functions, batch, machines)
+        self._grant_keys(functions, serving)
         self._output(settings, code, serving, {verb: machine.machine for verb, machine in machines.items()})
 
     def _dead_letters(self) -> sqs.IQueue:
@@ -258,10 +264,19 @@ class Perennial(Stack):
             catalog_table=self.storage.catalog.table_name,
             online_table=self.storage.online.table_name,
             code_version=code.version,
+            auth=stage.auth,
             pointer_ttl_seconds=stage.pointer_ttl_seconds,
             job_vcpus=stage.job_vcpus,
             job_gibibytes=stage.job_gibibytes,
         )
+
+    def _grant_keys(self, functions: Functions, serving: Serving) -> None:
+        """Let ``authorize`` read the values of the clients' keys, by which API Gateway counts their calls."""
+        authorize = functions.find("authorize")
+        if authorize is not None:
+            ids = [key.key_id for key in serving.callers.keys.values()]
+            arns = [f"arn:{Aws.PARTITION}:apigateway:{Aws.REGION}::/apikeys/{id}" for id in ids]
+            authorize.add_to_role_policy(iam.PolicyStatement(actions=["apigateway:GET"], resources=arns))
 
     def _grant_machines(
         self, stage: Stage, functions: Functions, batch: Batch, machines: Mapping[str, Machine]

@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from perennial.errors import DefinitionError
 
 Name = Literal["local", "dev", "prod"]
+
+
+OTHERS = "others"
+"""The client as which all are counted that have a valid token and no plan of their own."""
+
+
+class Client(BaseModel):
+    """Who calls the API, and how often."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    """What the key is called; of tokens, the claim ``client_id``, ``azp`` or ``sub``."""
+    rate: float = Field(default=10, gt=0)
+    """Calls per second."""
+    burst: int = Field(default=20, ge=1)
+    """Calls at once."""
+    calls_a_day: int | None = Field(default=100_000, ge=1)
+    """None means any number."""
+
+    @classmethod
+    def parse(cls, text: str) -> Client:
+        """Read ``name[:rate[:burst[:calls a day]]]``."""
+        fields = dict(zip(("name", "rate", "burst", "calls_a_day"), text.strip().split(":"), strict=False))
+        return cls.model_validate(fields)
+
+
+class Tokens(BaseModel):
+    """Whose tokens (JWT) are accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1)
+    """The claim ``iss``."""
+    audience: str = Field(min_length=1)
+    """The claim ``aud``, which must name this API."""
+    jwks: str = Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/]).+")
+    """Address of the issuer's public keys."""
 
 
 class Stage(BaseModel):
@@ -52,6 +91,12 @@ class Stage(BaseModel):
     """Calls per second that the API lets through."""
     api_burst: int = 100
     """Calls that the API lets through at once."""
+    auth: Literal["iam", "jwt", "api_key"] = "iam"
+    """How callers of the API prove who they are: a signature, a token, or the key of a named client."""
+    tokens: Tokens | None = None
+    """Whose tokens count, of ``auth = "jwt"``."""
+    clients: tuple[Client, ...] = ()
+    """Clients with a usage plan of their own; of ``auth = "api_key"`` all that there are."""
     job_vcpus: Literal[2, 4] = 2
     """Virtual processors of a training job."""
     job_gibibytes: Literal[8, 16] = 8
@@ -75,10 +120,31 @@ class Stage(BaseModel):
     """
 
     @model_validator(mode="after")
+    def _auth_is_complete(self) -> Stage:
+        if (self.auth == "jwt") != (self.tokens is not None):
+            raise ValueError("auth=jwt, and it alone, needs issuer, audience and jwks")
+        if self.auth == "api_key" and not self.clients:
+            raise ValueError("auth=api_key needs clients, such as clients=shop,report:5:10:1000")
+        if self.auth == "iam" and self.clients:
+            raise ValueError("auth=iam knows its callers by their signatures and takes no clients")
+        names = [client.name for client in self.callers()]
+        if len(set(names)) < len(names):
+            raise ValueError(f"clients must have names of their own, and none be called {OTHERS}")
+        return self
+
+    def callers(self) -> tuple[Client, ...]:
+        """Return the clients that are counted: with tokens, all that are not named are one more."""
+        return (*self.clients, Client(name=OTHERS)) if self.auth == "jwt" else self.clients
+
+    @model_validator(mode="after")
     def _starts_in_one_way(self) -> Stage:
         if self.snapstart and self.provisioned_concurrency:
             raise ValueError("AWS Lambda has snapstart or provisioned_concurrency, not both; choose one")
         return self
+
+
+CONTEXT = ("auth", "issuer", "audience", "jwks", "clients")
+"""Context values that say who may call."""
 
 
 STAGES: dict[str, Stage] = {
@@ -117,15 +183,36 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def stage(name: str) -> Stage:
-    """Return the stage of that name.
+def stage(name: str, context: Mapping[str, Any] | None = None) -> Stage:
+    """Return the stage of that name, with what a deployment's context says of its callers.
+
+    Parameters
+    ----------
+    name : str
+        The stage.
+    context : mapping or None
+        ``auth``; with ``auth=jwt`` ``issuer``, ``audience`` and ``jwks``; ``clients``, such as
+        ``shop,report:5:10:1000`` (name, calls per second, calls at once, calls a day).
 
     Raises
     ------
     DefinitionError
-        There is no such stage.
+        There is no such stage, or the callers are not as they can be.
     """
-    try:
+    if name not in STAGES:
+        raise DefinitionError(f"context stage: no stage {name!r}; write -c stage={'|'.join(STAGES)}")
+    given = {key: value for key, value in (context or {}).items() if value is not None}
+    unknown = given.keys() - CONTEXT
+    if unknown:
+        raise DefinitionError(f"context {min(unknown)}: is not known; known are {', '.join(CONTEXT)}")
+    if not given:
         return STAGES[name]
-    except KeyError:
-        raise DefinitionError(f"context stage: no stage {name!r}; write -c stage={'|'.join(STAGES)}") from None
+    try:
+        clients = [Client.parse(text) for text in str(given.pop("clients", "")).split(",") if text.strip()]
+        tokens = {key: given.pop(key) for key in ("issuer", "audience", "jwks") if key in given}
+        changes = given | {"clients": clients} | ({"tokens": tokens} if tokens else {})
+        return Stage.model_validate(STAGES[name].model_dump() | changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "auth"
+        raise DefinitionError(f"context {place}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -74,6 +74,7 @@ def patch(state: Path) -> None:
         alarms,
         batch,
         callbacks,
+        callers,
         conditions,
         events,
         functions,
@@ -92,6 +93,7 @@ def patch(state: Path) -> None:
     events.patch()
     machines.patch()
     callbacks.patch()
+    callers.patch()
     uploads.patch()
     ranges.patch()
     alarms.patch()

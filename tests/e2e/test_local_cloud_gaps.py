@@ -202,6 +202,25 @@ def test_a_range_of_an_older_version_is_the_whole_object() -> None:  # infra/loc
     assert (status, body) == (200, b"0123456789")
 
 
+def test_an_api_forgets_that_its_authorizer_names_the_caller_s_key() -> None:  # infra/local/callers.py
+    from ministack.services import apigateway_v1
+    from ministack.services.cloudformation import provisioners
+
+    create = provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::RestApi"]["create"]
+    api_id, _ = create("Api", {"Name": "any", "ApiKeySourceType": "AUTHORIZER"}, "stack")
+    try:
+        assert apigateway_v1._rest_apis[api_id]["apiKeySource"] == "HEADER"
+    finally:
+        apigateway_v1.reset()
+
+
+def test_the_key_that_an_authorizer_names_is_not_looked_at() -> None:  # infra/local/callers.py
+    from ministack.services import apigateway_v1
+
+    assert "usageIdentifierKey" not in Path(apigateway_v1.__file__).read_text(encoding="utf-8")
+    assert apigateway_v1._api_key_from_request({"x-api-key": "of another"}) == "of another"
+
+
 def test_log_events_are_delivered_one_call_at_a_time_and_a_delivery_that_fails_is_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # infra/local/subscriptions.py

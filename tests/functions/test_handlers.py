@@ -21,6 +21,7 @@ import functions.backfill
 import functions.batch
 import functions.batch_predict
 import functions.collect
+import functions.describe
 import functions.evaluate
 import functions.fail
 import functions.features
@@ -51,7 +52,7 @@ from tests.support.prediction_logs import deliver
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
 STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "advance", "promote")
-OF_OTHERS = ("predict", "feedback", "monitor", "log_predictions")
+OF_OTHERS = ("describe", "predict", "feedback", "monitor", "log_predictions")
 """The verbs whose events are made by services, in forms of their own."""
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": functions.ingest.handler,
@@ -74,6 +75,7 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "fail": functions.fail.handler,
     "predict": functions.predict.handler,
     "feedback": functions.feedback.handler,
+    "describe": functions.describe.handler,
     "log_predictions": functions.log_predictions.handler,
     "monitor": functions.monitor.handler,
 }
@@ -286,6 +288,13 @@ def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
     assert (assessment["rows"], assessment["labelled"]) == (2, 2)
     assert assessment["performance"] == pytest.approx(1.0)
     assert len(uploaded.catalog.assessments("taxi_fare")) == 1  # two messages about one model are one look at it
+
+
+def test_describe_tells_of_the_version_that_the_event_names(uploaded: Ports) -> None:
+    up_to("register", uploaded)
+    status, told = answer_of(call("describe", uploaded))
+    assert (status, told["version"], told["stage"], told["run_id"]) == (200, 1, "candidate", "train-1")
+    assert told["inputs"]["trip_distance"]["min"] == 0.1
 
 
 def test_what_predict_printed_comes_to_the_log(uploaded: Ports) -> None:

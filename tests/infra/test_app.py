@@ -47,6 +47,7 @@ FREE_WHILE_IDLE = {
     "AWS::IAM::Role",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
+    "AWS::ApiGateway::GatewayResponse",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
@@ -149,7 +150,9 @@ def test_what_an_idle_deployment_is_billed_for_is_what_the_documentation_says(
 def test_every_verb_is_a_function_on_arm_with_the_whole_settings(stack: Synthesised) -> None:
     files = {path.stem for path in FUNCTIONS.glob("*.py")} - {"batch", "__init__"}
     functions = stack.functions()
-    assert set(functions) == set(SHAPES) == files
+    assert set(SHAPES) == files
+    # Those that another way to prove who calls would need: see tests/infra/test_callers.py.
+    assert set(functions) == {verb for verb, shape in SHAPES.items() if shape.auth in (None, "iam")}
     for verb, function in functions.items():
         assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
         assert function["LoggingConfig"]["LogGroup"]["Ref"] in stack.resources("AWS::Logs::LogGroup")

@@ -284,6 +284,15 @@ def test_an_erasure_s_stand_in_leads_back_to_the_original(ports: Ports) -> None:
     assert f"snapshot:{left.snapshot_id}" in lineage_of(ports, before).after[f"snapshot:{before}"]
 
 
+def test_the_lineage_of_a_run_can_be_taken_together_although_much_of_it_is_reached_over_what_it_made(
+    ports: Ports,
+) -> None:
+    whole = lineage_of(ports, "train-2")
+
+    assert whole.collapsed(200).nodes.keys() == whole.nodes.keys()
+    assert len(whole.collapsed(1).nodes) < len(whole.nodes)
+
+
 def test_the_notebook_example_of_the_page_runs(ports: Ports) -> None:
     page = (Path(__file__).parents[3] / "docs" / "lineage.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

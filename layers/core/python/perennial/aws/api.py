@@ -9,10 +9,10 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from perennial.errors import NotFoundError, PerennialError, RequestError
+from perennial.errors import MethodError, NotFoundError, PerennialError, RequestError
 from perennial.names import NAME
 from perennial.serving.lines import say
 from perennial.serving.problems import CONTENT_TYPE, problem
@@ -33,6 +33,13 @@ class Call:
     """The path's template, such as ``/models/{model}/predict``."""
     headers: Mapping[str, str] | None = None
     """As the caller wrote their names."""
+    method: str = ""
+    address: str = ""
+    """The path of the call itself, below the stage."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What stands behind the question mark."""
+    stage_url: str = ""
+    """Address of the API's stage, without a slash at its end."""
 
     @property
     def version(self) -> int | str | None:
@@ -80,7 +87,8 @@ def api_handler(status: int, answer: Callable[[Call, PortsT], str], ports_of: Ca
                 error=type(error).__name__,
                 sentence=str(error) if code >= 500 else body.get("field"),  # what a caller sent is not told
             )
-            return _response(code, CONTENT_TYPE, json.dumps(body))
+            allowed = {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodError) else {}
+            return _response(code, CONTENT_TYPE, json.dumps(body), allowed)
         return _response(status, "application/json", result)
 
     return handler
@@ -93,13 +101,36 @@ def _call(event: Mapping[str, Any]) -> Call:
             body = base64.b64decode(body, validate=True)
         except (binascii.Error, ValueError):
             raise RequestError("the body is not base64, as its envelope says", "body") from None
+    context = event.get("requestContext") or {}
     return Call(
-        path=event.get("pathParameters") or {},
+        path={name: _decoded(value) for name, value in (event.get("pathParameters") or {}).items()},
         body=body,
         resource=event.get("resource") or "",
         headers=event.get("headers"),
+        method=event.get("httpMethod") or "",
+        address=event.get("path") or "",
+        query=_query(event),
+        stage_url=f"https://{context.get('domainName', '')}/{context.get('stage', '')}",
     )
 
 
-def _response(status: int, content_type: str, body: str) -> dict[str, Any]:
-    return {"statusCode": status, "headers": {"Content-Type": content_type}, "body": body, "isBase64Encoded": False}
+def _decoded(value: str) -> str:
+    """Return a part of a path as it is meant; API Gateway hands it on as it is written."""
+    if "%" not in value:
+        return value
+    from urllib.parse import unquote  # names have no such signs: predict need not know of them
+
+    return unquote(value)
+
+
+def _query(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands behind the question mark; what stands there twice is refused."""
+    for name, values in (event.get("multiValueQueryStringParameters") or {}).items():
+        if len(values) > 1:
+            raise RequestError(f"{name} stands twice behind the question mark; send it once", name)
+    return dict(event.get("queryStringParameters") or {})
+
+
+def _response(status: int, content_type: str, body: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    headers = {"Content-Type": content_type, **(headers or {})}
+    return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}

@@ -119,9 +119,11 @@ def _columns(columns: object) -> list[str]:
     where = "dataframe_split.columns"
     if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
         raise RequestError(f"{where} must be a list of names", where)
+    seen: set[str] = set()
     for name in columns:
-        if columns.count(name) > 1:
+        if name in seen:
             raise RequestError(f"{where} names {name!r} twice; send it once", where)
+        seen.add(name)
     return columns
 
 

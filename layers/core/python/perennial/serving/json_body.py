@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -98,8 +99,8 @@ def _parse(raw: bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        name = next(name for name in names if names.count(name) > 1)
+        counted = Counter(name for name, _ in pairs)
+        name = next(name for name, times in counted.items() if times > 1)
         raise RequestError(f"the key {name!r} stands twice in one object; send it once", name)
     return content
 

@@ -114,6 +114,8 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "BYTES": lambda value: isinstance(value, str),
 }
 """Datatype to whether a JSON value is one."""
+DATATYPES = tuple(_FITS)
+"""Datatypes that are understood."""
 
 
 def _parameters(content: Mapping[str, Any], place: str) -> Mapping[str, Any]:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from functools import cached_property
 
 from perennial import keys
-from perennial.client.lineage.graph import Edge, Lineage, Node
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import AuditEntry, ModelVersion, Run, Snapshot, TrainingInputs, TrainingSet, ViewManifest
 from perennial.serving.ids import parse_prediction_id
+from perennial.steps.lineage.graph import Edge, Lineage, Node
 from perennial.steps.prediction_log import FoundPrediction, newest_first, parts_of, rows_in
 from perennial.steps.verified import read_verified
 from perennial.steps.views.view_online import find_view_manifest

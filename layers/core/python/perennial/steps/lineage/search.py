@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from perennial.client.lineage.graph import Lineage
-from perennial.client.lineage.walk import Walk
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet
 from perennial.serving.ids import PredictionId, parse_prediction_id
+from perennial.steps.lineage.graph import Lineage
+from perennial.steps.lineage.walk import Walk
 from perennial.steps.prediction_log import FoundPrediction, find_prediction
 from perennial.steps.verified import read_training_set
 
@@ -21,7 +21,7 @@ _FORMS = (
 )
 
 
-def lineage_of(ports: Ports, thing: str) -> Lineage:
+def lineage_of(ports: Ports, thing: str, latest_runs: int = RUNS) -> Lineage:
     """Return what something was made from and what was made from it.
 
     Parameters
@@ -29,6 +29,8 @@ def lineage_of(ports: Ports, thing: str) -> Lineage:
     thing : str
         A prediction id; ``fare@3`` or ``fare 3``; the id of a snapshot, a training set or a run, or its beginning; an
         uploaded file, as ``s3://bucket/trips/2019-01.csv`` or ``trips/2019-01.csv``.
+    latest_runs : int
+        How many of the latest runs are looked through for one whose id only begins so; 0 looks through none.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def lineage_of(ports: Ports, thing: str) -> Lineage:
     try:
         prediction = parse_prediction_id(thing)
     except NotFoundError:
-        return _of_id(walk, thing)
+        return _of_id(walk, thing, latest_runs)
     return walk.lineage(walk.prediction(*_found(ports, prediction)))
 
 
@@ -105,7 +107,7 @@ def _of_run(walk: Walk, run: Run) -> Lineage:
     return walk.lineage(found)
 
 
-def _of_id(walk: Walk, thing: str) -> Lineage:
+def _of_id(walk: Walk, thing: str, latest_runs: int) -> Lineage:
     """Return the lineage of what has an id, or of the one whose id begins so."""
     catalog = walk.ports.catalog
     try:
@@ -119,7 +121,8 @@ def _of_id(walk: Walk, thing: str) -> Lineage:
         if version.training_set.training_set_id.startswith(thing)
     }
     if not (snapshots or sets):
-        runs = [run for run in catalog.runs(RUNS) if run.run_id.startswith(thing)]
+        latest = catalog.runs(latest_runs) if latest_runs else []
+        runs = [run for run in latest if run.run_id.startswith(thing)]
         if len(runs) == 1:
             return _of_run(walk, runs[0])
         if runs:
