@@ -37,7 +37,7 @@ def test_snapshots_are_of_published_versions_and_the_api_calls_these(
     assert alias["FunctionVersion"]["Fn::GetAtt"][0] in stack.resources("AWS::Lambda::Version")
     assert "ProvisionedConcurrencyConfig" not in alias
     called = [uri for uri in uris(stack) if id in uri]
-    assert len(called) == 2
+    assert len(called) == 4  # predict and infer, each also of a named version
     permissions = stack.properties("AWS::Lambda::Permission").values()
     assert sum(id in str(permission["FunctionName"]) for permission in permissions) >= 1
 
