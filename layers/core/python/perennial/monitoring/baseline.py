@@ -29,6 +29,9 @@ Integers = npt.NDArray[np.int64]
 
 _MOST_ROWS = 2_000_000
 """Rows that design effects are measured on, the latest ones."""
+_STRETCHES = 40
+"""Stretches of the training rows: principal components are fitted on every other one, and their errors counted on the
+rest, for on their own rows they are smaller than they will ever be again."""
 
 
 class ColumnBaseline(Record):
@@ -64,7 +67,7 @@ class Baseline(Record):
     reconstruction: Reconstruction | None = None
     """What tells rows whose features go together as they did; None below two features."""
     reconstruction_error: ColumnBaseline | None = None
-    """Its errors over the training rows."""
+    """Its errors over those training rows that it was not fitted to."""
     estimator: Estimator | None = None
     """What estimates quality before labels come; None where the held-out rows were too few for one."""
 
@@ -100,10 +103,13 @@ def make_baseline(
         name: column_baseline(features[:, place], categories.get(name, 0), ordered=ordered)
         for place, name in enumerate(names)
     }
-    reconstruction = fit_reconstruction(features, [columns[name].histogram for name in names], categories, names)
+    stretch = np.arange(len(features)) * _STRETCHES // max(len(features), 1)
+    fitting = stretch % 2 == 0
+    histograms = [columns[name].histogram for name in names]
+    reconstruction = fit_reconstruction(features[fitting], histograms, categories, names)
     errors = None
     if reconstruction is not None:
-        errors = column_baseline(reconstruction_errors(reconstruction, features), 0, ordered=ordered)
+        errors = column_baseline(reconstruction_errors(reconstruction, features[~fitting]), 0, ordered=ordered)
     return Baseline(
         features=tuple(names),
         columns=columns,
@@ -147,4 +153,4 @@ def _shift_effect(axis: Axis, counts: Integers, length: int) -> DesignEffect | N
     present = counts[:, :-1].sum(axis=1)
     held = present > 0
     squares = axis.distance(counts[held]) ** 2 * present[held]
-    return effect_of_squares(squares, axis.mean_square, length)
+    return effect_of_squares(squares, axis.mean_square, axis.spread**2, length)

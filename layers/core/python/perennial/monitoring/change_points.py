@@ -1,11 +1,11 @@
 r"""Change points: since when a series of figures is what it is now.
 
-A series is cut where that lowers the weighted squared deviation from the pieces' means by more than a penalty, by the
-exact search of R. Killick, P. Fearnhead and I. Eckley, *Optimal detection of changepoints with a linear computational
-cost*, 2012 (PELT). A cut at one given place lowers it by :math:`\sigma^2 \chi^2_1` where nothing has changed, and there
-are n - 1 places, so a penalty of :math:`\sigma^2` times the :math:`1 - \alpha / (n - 1)` quantile finds a change in a
-series without one at most at the rate :math:`\alpha`. The noise is measured on differences of neighbours, which a few
-jumps do not touch, and widened where what is left after cutting still hangs together from one period to the next.
+A series is cut where that lowers the weighted squared deviation from the pieces' means by more than a penalty, by exact
+search (B. Jackson and others, *An algorithm for optimal partitioning of data on an interval*, 2005). A cut at one given
+place lowers it by :math:`\sigma^2 \chi^2_1` where nothing has changed, and there are n - 1 places, so a penalty of
+:math:`\sigma^2` times the :math:`1 - \alpha / (n - 1)` quantile finds a change in a series without one at most at the
+rate :math:`\alpha`. The noise is measured on differences of neighbours, which a few jumps hardly touch, and widened
+where these show that the series hangs together from one period to the next.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from perennial.records import Record
 
 Values = npt.NDArray[np.float64]
 
-_MEDIAN = 0.6744897501960817
-"""Median of the absolute value of a standard normal number."""
 SHORTEST = 2
 """Figures of the shortest piece: a single one is an outlier."""
 FEWEST = 6
@@ -66,9 +64,6 @@ def change_points(
         variance = np.finfo(np.float64).eps * float(np.mean(weight * values**2)) + np.finfo(np.float64).tiny
     quantile = upper_quantile(lambda x: chi_squared_tail(x, 1), level / (len(values) - 1))
     cuts = _cut(values, weight, variance * quantile)
-    if cuts:
-        variance *= _inflation(values, weight, cuts)
-        cuts = _cut(values, weight, variance * quantile)
     return tuple(_change(values, weight, cuts, number, variance) for number in range(len(cuts)))
 
 
@@ -78,23 +73,29 @@ def unchanged_since(changes: Sequence[Change]) -> int:
 
 
 def _noise(values: Values, weight: Values) -> float:
-    """Return the variance of a figure of weight 1, from differences of neighbours."""
-    scale = np.sqrt(1 / weight[1:] + 1 / weight[:-1])
-    return float((np.median(np.abs(np.diff(values)) / scale) / _MEDIAN) ** 2)
+    r"""Return what the variance of a figure of weight 1 counts as, dependence included, from differences.
 
-
-def _inflation(values: Values, weight: Values, cuts: Sequence[int]) -> float:
-    r"""Return what dependence multiplies the variance of a piece's mean by, over what differences of neighbours show.
-
-    Of a first-order autoregression with correlation r, differences show :math:`1 - r` of the variance, and the mean of
-    a long piece has :math:`(1 + r) / (1 - r)` of it.
+    Of a first-order autoregression with correlation r, differences of neighbours have :math:`2 \sigma^2 (1 - r)`, those
+    of the next but one :math:`1 + r` times that, and the mean of a long piece behaves as if the variance were
+    :math:`\sigma^2 (1 + r) / (1 - r)`.
     """
-    pieces = np.split(np.sqrt(weight), cuts), np.split(values, cuts)
-    residuals = [root * (piece - np.average(piece, weights=root**2)) for root, piece in zip(*pieces, strict=True)]
-    squares = sum(float(piece @ piece) for piece in residuals)
-    products = sum(float(piece[1:] @ piece[:-1]) for piece in residuals)
-    correlation = min(max(products / squares, 0.0), _MOST_CORRELATION) if squares > 0 else 0.0
-    return (1 + correlation) / (1 - correlation) ** 2
+    near, far = (_of_differences(values, weight, lag) for lag in (1, 2))
+    correlation = min(max(far / near - 1, 0.0), _MOST_CORRELATION) if near > 0 else 0.0
+    return near * (1 + correlation) / (1 - correlation) ** 2
+
+
+def _of_differences(values: Values, weight: Values, lag: int) -> float:
+    """Return half the mean square of differences (J. von Neumann, 1941, for neighbours).
+
+    The largest are left out, as many as a jump in twenty figures makes, and the mean is scaled as normal noise asks.
+    """
+    scale = np.sqrt(1 / weight[lag:] + 1 / weight[:-lag])
+    squares = np.sort(((values[lag:] - values[:-lag]) / scale) ** 2)
+    dropped = lag * max(len(values) // 20, 1)
+    kept = squares[: len(squares) - dropped]
+    largest = upper_quantile(lambda x: chi_squared_tail(x, 1), dropped / len(squares))
+    # The mean of squares below their quantile: x times chi-squared's density is that of three degrees of freedom.
+    return float(kept.mean()) * (1 - dropped / len(squares)) / (1 - chi_squared_tail(largest, 3))
 
 
 def _cut(values: Values, weight: Values, penalty: float) -> list[int]:
@@ -113,9 +114,8 @@ def _cut(values: Values, weight: Values, penalty: float) -> list[int]:
         found = best[starts] + cost
         chosen = int(np.argmin(found))
         best[end], last[end] = found[chosen] + penalty, starts[chosen]
-        # A start that is already worse than the best can only fall further behind.
-        kept = starts[found <= best[end]]
-        starts = np.append(kept, end - SHORTEST + 1) if end - SHORTEST + 1 >= SHORTEST else kept
+        if end - SHORTEST + 1 >= SHORTEST:  # from there on a piece can end where the next one is long enough
+            starts = np.append(starts, end - SHORTEST + 1)
     cuts: list[int] = []
     place = int(last[n])
     while place > 0:

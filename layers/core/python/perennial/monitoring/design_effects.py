@@ -95,19 +95,21 @@ def effect_of_counts(counts: Integers) -> DesignEffect | None:
     )
 
 
-def effect_of_squares(squares: Numbers, expected: float, length: int) -> DesignEffect | None:
+def effect_of_squares(squares: Numbers, expected: float, unit: float, length: int) -> DesignEffect | None:
     """Measure the design effect of a distance from the mean over blocks of its square, shape (blocks,).
 
     Parameters
     ----------
     expected : float
         What the mean is where rows are independent.
+    unit : float
+        Variance of the direction that decides far out; what the mean is beyond ``expected`` is taken to lie in it.
     """
     blocks = len(squares)
-    if blocks < FEWEST or expected <= 0:
+    if blocks < FEWEST or unit <= 0:
         return None
-    effect = float(squares.mean()) * blocks / (blocks - 1) / expected
-    return DesignEffect(rows=length, blocks=blocks, effect=max(effect, 1.0), freedom=1)
+    excess = float(squares.mean()) * blocks / (blocks - 1) - expected
+    return DesignEffect(rows=length, blocks=blocks, effect=max(1 + excess / unit, 1.0), freedom=1)
 
 
 def effect_at(effects: Effects, rows: float) -> tuple[float, DesignEffect | None]:

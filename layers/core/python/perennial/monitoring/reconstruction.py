@@ -9,7 +9,7 @@ effects of its own, so the same tests judge it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,13 @@ from perennial.manifest import Histogram
 from perennial.records import Record
 
 EXPLAINED = 0.65
-_STEP = 65_536
+_STEP = 2_048
+"""Rows at once: they stay in the processor's cache, and the products are too small to be shared out to threads."""
 _ENDS = 4.0
 """Standard deviations beyond which a value counts as being there: an outlier is the range signal's affair."""
+
+_CONSTANT = 1e-12
+"""Standard deviation, by the mean, up to which a feature counts as one that does not vary: it is rounding."""
 
 Matrix = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float64]
@@ -41,7 +45,10 @@ class Reconstruction(Record):
 def fit_reconstruction(
     features: Matrix, histograms: Sequence[Histogram], categories: Mapping[str, int], names: Sequence[str]
 ) -> Reconstruction | None:
-    """Find the components of rows of shape (n, number of features); None if fewer than two features vary."""
+    """Find the components of rows of shape (n, number of features); None if fewer than two features vary.
+
+    The errors of these rows are smaller than those of others, which the components were not fitted to.
+    """
     shares = tuple(
         _shares(histogram) if categories.get(name) else None for histogram, name in zip(histograms, names, strict=True)
     )
@@ -49,25 +56,23 @@ def fit_reconstruction(
         [_ends(histogram) if told is None else (0.0, 1.0) for histogram, told in zip(histograms, shares, strict=True)]
     ).reshape(-1, 2)
     count, total, products = np.zeros(len(names)), np.zeros(len(names)), np.zeros((len(names), len(names)))
-    for start in range(0, len(features), _STEP):
-        numbers = _numbers(features[start : start + _STEP], shares)
-        clipped = np.clip(numbers, ends[:, 0], ends[:, 1])
-        count += np.isfinite(clipped).sum(axis=0)
-        total += np.nan_to_num(clipped).sum(axis=0)
+    for columns in _columns(features, shares):
+        clipped = np.clip(columns, ends[:, :1], ends[:, 1:])
+        count += np.isfinite(clipped).sum(axis=1)
+        total += np.nansum(clipped, axis=1)
     means = total / np.maximum(count, 1)
-    for start in range(0, len(features), _STEP):
-        clipped = np.clip(_numbers(features[start : start + _STEP], shares), ends[:, 0], ends[:, 1])
-        centered = np.nan_to_num(clipped - means)
-        products += centered.T @ centered
+    for columns in _columns(features, shares):
+        centered = np.nan_to_num(np.clip(columns, ends[:, :1], ends[:, 1:]) - means[:, None])
+        products += centered @ centered.T
     deviations = np.sqrt(np.diag(products) / max(len(features), 1))
-    scales = np.where(deviations > 1e-12 * np.maximum(np.abs(means), 1e-300), deviations, 0.0)
+    scales = np.where(deviations > _CONSTANT * np.abs(means), deviations, 0.0)
     varying = int(np.count_nonzero(scales))
     if varying < 2:
         return None
     unit = np.where(scales > 0, scales, 1.0)
     values, vectors = np.linalg.eigh(np.where(np.outer(scales, scales) > 0, products / np.outer(unit, unit), 0.0))
-    falling = values[::-1].cumsum() / values.sum()
-    kept = min(int(np.searchsorted(falling, EXPLAINED)) + 1, varying - 1)
+    explained = values[::-1].cumsum() / values.sum()
+    kept = min(int(np.searchsorted(explained, EXPLAINED)) + 1, varying - 1)
     components = vectors[:, ::-1][:, :kept].T
     return Reconstruction(
         shares=shares,
@@ -81,31 +86,32 @@ def reconstruction_errors(reconstruction: Reconstruction, features: Matrix) -> V
     """Return the length of what the projection of each row loses, float64 of shape (n,)."""
     means, scales = np.array(reconstruction.means), np.array(reconstruction.scales)
     components = np.array(reconstruction.components)
-    factors = np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
-    found = np.empty(len(features))
+    factors = np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)[:, None]
+    found = [np.empty(0)]
+    for columns in _columns(features, reconstruction.shares):
+        standard = (columns - means[:, None]) * factors
+        np.clip(standard, -_ENDS, _ENDS, out=standard)
+        standard[np.isnan(standard)] = 0.0
+        projected = components @ standard
+        squares = np.square(standard, out=standard).sum(axis=0) - np.square(projected, out=projected).sum(axis=0)
+        found.append(np.sqrt(np.maximum(squares, 0.0)))
+    return np.concatenate(found)
+
+
+def _columns(features: Matrix, shares: Sequence[tuple[float, ...] | None]) -> Iterator[Matrix]:
+    """Give rows in parts, a line per feature, with each category told by its share; an unseen one has none."""
     for start in range(0, len(features), _STEP):
-        rows = _numbers(features[start : start + _STEP], reconstruction.shares)
-        rows = np.nan_to_num(np.clip((rows - means) * factors, -_ENDS, _ENDS))
-        squares = np.einsum("ij,ij->i", rows, rows)
-        projected = rows @ components.T
-        squares -= np.einsum("ij,ij->i", projected, projected)
-        found[start : start + _STEP] = np.sqrt(np.maximum(squares, 0.0))
-    return found
-
-
-def _numbers(rows: Matrix, shares: Sequence[tuple[float, ...] | None]) -> Matrix:
-    """Return rows with each category told by its share; an unseen one has none."""
-    if not any(shares):
-        return rows
-    found = rows.copy()
-    for place, known in enumerate(shares):
-        if known is not None:
-            table = np.array([*known, 0.0])
-            column = rows[:, place]
-            seen = (column >= 0) & (column < len(known))
-            found[:, place] = table[np.where(seen, column, len(known)).astype(np.int64)]
-            found[np.isnan(column), place] = np.nan
-    return found
+        columns = np.ascontiguousarray(features[start : start + _STEP].T)
+        if any(known is not None for known in shares):
+            columns = columns.copy()
+        for place, known in enumerate(shares):
+            if known is not None:
+                line = columns[place]
+                missing = np.isnan(line)
+                seen = (line >= 0) & (line < len(known))
+                line[:] = np.array([*known, 0.0])[np.where(seen, line, len(known)).astype(np.int64)]
+                line[missing] = np.nan
+        yield columns
 
 
 def _shares(histogram: Histogram) -> tuple[float, ...]:
