@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 _PRECISION = 1e-15
 _TINY = 1e-300
+_SHOWN = 1e-10
+"""Relative precision of a quantile."""
 _STEPS = 1_000_000
 
 
@@ -87,7 +89,7 @@ def upper_quantile(tail: Callable[[float], float], level: float) -> float:
     low, high = 0.0, 1.0
     while tail(high) > level:
         low, high = high, 2 * high
-    for _ in range(100):
+    while high - low > _SHOWN * high and high > _TINY:
         middle = (low + high) / 2
         if tail(middle) > level:
             low = middle
