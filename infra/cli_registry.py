@@ -93,6 +93,40 @@ def promote(
 
 
 @registry.command()
+def suspend(
+    model: str,
+    reason: Annotated[str, typer.Option(help="Why: refused runs repeat it.")],
+    lasting: Annotated[
+        str | None, typer.Option("--for", metavar="LENGTH", help='How long, such as "2 days"; else until `resume`.')
+    ] = None,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Let nothing but a person's `perennial train` train a model: no alarm, no data, no clock."""
+    from infra.registry import suspend as switch
+
+    display = Display(json)
+    deployment = Deployment.connect(stage, name)
+    suspension = switch(deployment.ports, model, lasting, deployment.person, reason)
+    display.result(suspension.model_dump(mode="json"), suspension.sentence)
+
+
+@registry.command()
+def resume(model: str, stage: Stage = "local", name: Name = None, json: Json = False) -> None:
+    """Let a suspended model be trained by itself again."""
+    display = Display(json)
+    deployment = Deployment.connect(stage, name)
+    ports = deployment.ports
+    ports.definitions.model(model)
+    was = ports.catalog.resume(model, ports.clock.now(), deployment.person)
+    display.result(
+        {"model": model, "resumed": was},
+        f"{model} is trained by itself again" if was else f"{model} was not suspended",
+    )
+
+
+@registry.command()
 def alias(
     model: str,
     alias: Annotated[str, typer.Argument(metavar="NAME", help="Such as shadow or eu.")],

@@ -134,9 +134,11 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
         catalog.assessments(model, 500),
     )
     names = describe_names(ports, model)
+    suspension = catalog.suspension(model)
     content = {
         "model": model,
         "champion": champion.model_dump(mode="json") if champion else None,
+        "suspension": suspension.model_dump(mode="json") if suspension else None,
         "versions": [version.model_dump(mode="json") for version in versions],
         "audit": [entry.model_dump(mode="json") for entry in audit],
         "assessments": [assessment.model_dump(mode="json") for assessment in assessments[:10]],

@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 
 from infra.deployment import Deployment
 from infra.operations import start_machine
+from perennial.definitions.base import parse_duration
 from perennial.errors import ConflictError, DataError, NotFoundError, PerennialError
 from perennial.ports import Ports
-from perennial.records import Alias, Approval, Champion, Trigger
+from perennial.records import Alias, Approval, Champion, Suspension, Trigger
 from perennial.steps.intact import require_intact
 from perennial.steps.promote import require_fit
 
@@ -120,6 +121,30 @@ def roll_back(ports: Ports, model: str, to: int | None, person: str, reason: str
     require_intact(ports.artifacts, version)
     now, why = ports.clock.now(), reason or "rollback"
     return champion.version, catalog.promote(model, target, champion.version, now, person, why, "rollback")
+
+
+def suspend(ports: Ports, model: str, lasting: str | None, person: str, reason: str) -> Suspension:
+    """Let only persons train a model from now on.
+
+    Parameters
+    ----------
+    lasting : str or None
+        How long, such as ``2 days``; None: until somebody resumes it.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such model.
+    DataError
+        The length is none, or there is no reason.
+    """
+    ports.definitions.model(model)
+    now = ports.clock.now()
+    try:
+        until = None if lasting is None else now + parse_duration(lasting)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"--for: {error}") from None
+    return ports.catalog.suspend(Suspension(model=model, by=person, reason=reason, since=now, until=until))
 
 
 def change_alias(

@@ -253,6 +253,11 @@ class Perennial(Stack):
             if stage.tracing:
                 _allow(machine, _TRACES, "*")
         self._grant_uploads(machines["backfill"])
+        # A policy of its own, as in `_grant_uploads`.
+        itself = iam.PolicyStatement(
+            actions=["states:StartExecution"], resources=[machines["train"].machine.state_machine_arn]
+        )
+        iam.Policy(self, "AskAgain", roles=[machines["train"].role], statements=[itself])
         train, deploy = machines["train"], machines["deploy"].machine
         _allow(train, ["states:StartExecution"], deploy.state_machine_arn)
         executions = self._arn("states", f"execution:{deploy.state_machine_name}:*")

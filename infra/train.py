@@ -17,12 +17,14 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from infra.approval import ApprovalGate, longest_wait
+from infra.ask_again import AskAgain
 from infra.batch import Job
 from infra.machine import Failure, Foundation, Machine
 from infra.search import Search
 from infra.step import RUN_ID, SizedStep, Step, resilient
 from infra.update import DATASET_UPDATED, EVENT_SOURCE
 from perennial.definitions import Model
+from perennial.definitions.model import LONGEST_BACKOFF
 from perennial.errors import DefinitionError
 
 EXECUTION_TRANSIENT = (
@@ -93,7 +95,7 @@ class Train(Construct):
         admitted = sfn.Choice(self, "admitted").when(
             sfn.Condition.boolean_equals("$.admit.output.admitted", True), work
         )
-        admitted.otherwise(sfn.Succeed(self, "refused"))
+        admitted.otherwise(AskAgain(self, "AskAgain", fail=failure).chain)
         self.machine = Machine(
             self,
             "Train",
@@ -105,8 +107,9 @@ class Train(Construct):
                     admitted
                 )
             ),
-            # A run holds its model's claim for six hours at most; it gives it back before it waits for a person.
-            timeout=Duration.hours(6).plus(longest_wait(models)),
+            # A run holds its model's claim for six hours at most; it gives it back before it waits for a person. One
+            # that is refused waits for no longer than `admit` lets it, to ask again.
+            timeout=Duration.hours(6).plus(_longer(longest_wait(models), Duration.days(LONGEST_BACKOFF.days))),
             key=on.storage.key,
         )
 
@@ -220,3 +223,7 @@ class Train(Construct):
                 dead_letter_queue=self._undelivered,
             ),
         )
+
+
+def _longer(one: Duration, other: Duration) -> Duration:
+    return max(one, other, key=lambda each: each.to_seconds())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import Catalog
+from perennial.records import Suspension
 from tests.support.records import AT, a_version, an_approval
 
 LATER = AT + timedelta(hours=2)
@@ -188,3 +190,48 @@ def test_notes_are_appended_and_the_same_call_again_is_one_note(registry: Catalo
 def test_a_note_says_something_and_not_everything(registry: Catalog, text: str) -> None:
     with pytest.raises(DataError, match="a note has between 1 and 10,000 characters"):
         registry.note("fare", 1, text, AT, "ada")
+
+
+def a_suspension(reason: str = "prices are being repaired", **more: Any) -> Suspension:
+    return Suspension.model_validate({"model": "fare", "by": "ada", "reason": reason, "since": AT, **more})
+
+
+def test_a_suspension_stands_until_it_is_taken_back_and_the_audit_knows_both(registry: Catalog) -> None:
+    assert registry.suspension("fare") is None
+    assert registry.suspend(a_suspension()) == a_suspension()
+    assert registry.suspension("fare") == a_suspension()
+    assert registry.resume("fare", LATER, "bob") is True
+    assert registry.suspension("fare") is None
+    resumed, suspended = registry.audit("fare")[:2]
+    assert (resumed.action, resumed.by, resumed.at, resumed.reason) == ("resume", "bob", LATER, a_suspension().reason)
+    assert (suspended.action, suspended.by, suspended.version) == ("suspend", "ada", 0)
+
+
+def test_suspended_again_for_the_same_reason_nothing_changes_and_for_another_the_later_stands(
+    registry: Catalog,
+) -> None:
+    registry.suspend(a_suspension())
+    assert registry.suspend(a_suspension(since=LATER)) == a_suspension()
+    other = a_suspension("holidays", until=LATER)
+    assert registry.suspend(other) == other
+    assert [entry.action for entry in registry.audit("fare")][:2] == ["suspend", "suspend"]
+    assert (other.holds(AT), other.holds(LATER)) == (True, False)
+
+
+def test_taking_back_what_is_not_there_changes_nothing(registry: Catalog) -> None:
+    before = registry.audit("fare")
+    assert registry.resume("fare", LATER, "bob") is False
+    assert registry.audit("fare") == before
+
+
+def test_a_suspension_says_why_and_ends_after_it_begins(registry: Catalog) -> None:
+    with pytest.raises(DataError, match="needs a reason"):
+        registry.suspend(a_suspension(" "))
+    with pytest.raises(DataError, match="over before it begins"):
+        registry.suspend(a_suspension(until=AT))
+
+
+def test_the_audit_of_a_suspension_names_the_version_that_serves(registry: Catalog) -> None:
+    registry.promote("fare", 1, None, at=AT, by="ada", reason="by hand")
+    registry.suspend(a_suspension())
+    assert registry.audit("fare")[0].version == 1

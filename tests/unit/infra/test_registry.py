@@ -15,7 +15,7 @@ from rich.console import Console
 from infra.deployment import Deployment
 from infra.labels import since
 from infra.operations import describe_model
-from infra.registry import change_alias, decide, promote, roll_back, tag
+from infra.registry import change_alias, decide, promote, roll_back, suspend, tag
 from perennial import keys
 from perennial.client import deployment
 from perennial.definitions.files import Definitions
@@ -23,7 +23,8 @@ from perennial.errors import ConflictError, DataError, NotFoundError, PerennialE
 from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from tests.support.artifacts import MODEL, a_manifest, linear_graph, register
-from tests.support.records import AT, an_approval
+from tests.support.records import AT, a_version, an_approval
+from tests.support.training_runs import world
 
 SECRET = "AQDEtoken"
 
@@ -138,7 +139,7 @@ def test_a_promotion_starts_the_machine_for_the_person() -> None:
     ((name, given),) = stack.machines.calls
     assert (name, given["name"], given["stateMachineArn"]) == ("start", run_id, "arn:deploy")
     trigger = {"kind": "person", "source": "ada", "reason": "it is better", "no_cache": False}
-    trigger |= {"override_gate": True}
+    trigger |= {"override_gate": True, "retry_of": ""}
     assert json.loads(given["input"]) == {"model": MODEL, "version": 2, "trigger": trigger}
 
 
@@ -242,3 +243,16 @@ def test_a_model_shows_what_waits_and_for_how_long_and_its_labels() -> None:
 )
 def test_a_wait_is_told_in_two_units(length: timedelta, words: str) -> None:
     assert since(AT, AT + length) == words
+
+
+def test_a_suspension_lasts_as_long_as_a_person_says_and_is_shown_with_the_model() -> None:
+    ports = fake_ports(world(), clock=FixedClock(AT))
+    ports.catalog.publish_version(a_version(1, "fare"))
+    suspension = suspend(ports, "fare", "2 days", "ada", "prices are being repaired")
+    assert suspension.until == AT + timedelta(days=2)
+    content, _ = describe_model(ports, "fare")
+    assert content["suspension"] == suspension.model_dump(mode="json")
+    with pytest.raises(DataError, match="--for: a duration is written like"):
+        suspend(ports, "fare", "soon", "ada", "why not")
+    with pytest.raises(NotFoundError, match="no model 'oracle'"):
+        suspend(ports, "oracle", None, "ada", "why not")

@@ -12,7 +12,7 @@ from perennial.errors import NotFoundError
 from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from perennial.records import StepRecord, Trigger
-from perennial.steps import admit
+from perennial.steps import admission, admit
 from perennial.steps.kept_definitions import kept
 from tests.support.interruptions import each_death
 from tests.support.records import a_snapshot, a_version
@@ -69,6 +69,7 @@ def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition(tmp_path
         "candidates": ["line", "trees"],
         "submission": "",
         "searches": False,
+        "ask_again_at": None,
         "dataset_bytes": 1000,  # what a_snapshot() is said to take
     }
     run = ports.catalog.run("run-1")
@@ -161,7 +162,7 @@ def test_new_data_starts_the_run_that_an_alarm_found_nothing_new_for(clock: Fixe
     finish(ports, "run-1", snapshots=("s1",))
     crown(ports)
     clock.advance(minutes=1)
-    assert admit.NOTHING_NEW in ask(ports, "run-2", ALARM).reason
+    assert admission.NOTHING_NEW in ask(ports, "run-2", ALARM).reason
     put_snapshots(ports, "s2", rows=10)
     assert ask(ports, "run-3", DATA).admitted
 
@@ -255,7 +256,9 @@ def test_machines_wait_for_the_cooldown_since_the_latest_run_that_no_person_aske
     finish(ports, "run-1")
     clock.advance(hours=1)
     refused = ask(ports, "run-2", ALARM)
-    assert refused.reason == ("run run-1 started less than 2:00:00 ago; the cooldown ends at 2019-03-01 02:00:00 UTC")
+    assert refused.reason == (
+        "run run-1 started less than 2:00:00 ago; the cooldown ends at 2019-03-01 02:00:00 UTC; it asks again then"
+    )
     assert ask(ports, "run-3", PERSON).admitted
     finish(ports, "run-3")
     clock.advance(hours=1)  # neither the refused run nor the person's started the wait anew
@@ -270,7 +273,8 @@ def test_machines_have_a_daily_budget_that_persons_do_not_spend(clock: FixedCloc
         clock.advance(hours=1)
     refused = ask(ports, "run-4", ALARM)
     assert refused.reason == (
-        "2 runs that no person asked for started in the last 24 hours; 2 are allowed (retrain.daily_budget)"
+        "2 runs that no person asked for started in the last 24 hours; "
+        "2 are allowed (retrain.daily_budget); it asks again then"
     )
     assert ask(ports, "run-5", PERSON).admitted
     finish(ports, "run-5")

@@ -196,7 +196,7 @@ def test_a_candidate_that_was_changed_since_it_was_judged_is_not_registered(port
     assert ports.catalog.versions("fare") == []
 
 
-@pytest.mark.parametrize("file", ["manifest.json", "model.onnx"])
+@pytest.mark.parametrize("file", ["manifest.json", "model.onnx", "model.flat"])
 def test_a_file_of_others_in_the_versions_place_is_not_overwritten(ports: Ports, file: str) -> None:
     ports.artifacts.put(keys.artifact("fare", 1, file), b"something else")
     with pytest.raises(DataError, match=f"models/fare/1/{file}: there is another content already"):

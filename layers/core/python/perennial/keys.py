@@ -250,6 +250,11 @@ def alias(name: str, alias: str = "") -> tuple[str, str]:
     return f"MODEL#{name}", f"ALIAS#{alias}"
 
 
+def suspension(name: str) -> tuple[str, str]:
+    """Why a model is trained only when a person asks for it."""
+    return f"MODEL#{name}", "SUSPENSION"
+
+
 def assessment(name: str, at: datetime | None = None) -> tuple[str, str]:
     """A finding of the monitor; with no time, the prefix of all of them."""
     return f"MODEL#{name}", "ASSESSMENT#" if at is None else f"ASSESSMENT#{moment(at)}"

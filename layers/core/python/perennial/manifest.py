@@ -52,7 +52,7 @@ class StoredView(Record):
 
 
 class Manifest(Record):
-    """What a version is (``manifest.json`` beside ``model.onnx``)."""
+    """What a version is (``manifest.json`` beside ``model.onnx`` and ``model.flat``)."""
 
     format: int = 1
     model: str
@@ -90,7 +90,7 @@ class Manifest(Record):
     metrics: dict[str, float]
     """On the held-out rows."""
     parity_error: float
-    """Largest relative difference between ONNX and scikit-learn on the held-out rows."""
+    """Largest relative difference on the held-out rows, of any two of scikit-learn, the ONNX file and the flat file."""
     baseline: dict[str, Histogram]
     """Feature column to its distribution over the training rows."""
     prediction_baseline: Histogram

@@ -14,7 +14,7 @@ from typing import Any
 
 from perennial.definitions import NAME
 from perennial.errors import ConflictError, DataError
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion
+from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion, Suspension
 
 RESERVED = "champion"
 """The pointer that promotions and rollbacks alone move."""
@@ -36,6 +36,9 @@ class Change:
     alias: Alias | None = None
     dropped: Alias | None = None
     """An alias that goes."""
+    suspension: Suspension | None = None
+    resumed: bool = False
+    """Whether the suspension goes."""
 
 
 def promotion(
@@ -201,6 +204,33 @@ def noting(version: ModelVersion, text: str, at: datetime, by: str) -> Change:
     if not text.strip() or len(text) > LONGEST_NOTE:
         raise DataError(f"a note has between 1 and {LONGEST_NOTE:,} characters, not {len(text):,}")
     return Change(_entry("note", version, at, by, "", detail=text))
+
+
+def suspending(suspension: Suspension, known: Suspension | None, champion: Champion | None) -> Change | None:
+    """Return what keeps a model from being trained unless a person asks; None if the same is there already.
+
+    Raises
+    ------
+    DataError
+        No reason is given, or it ends before it begins.
+    """
+    if not suspension.reason.strip():
+        raise DataError("a suspension needs a reason, which refused runs repeat")
+    if suspension.until is not None and suspension.until <= suspension.since:
+        raise DataError(f"a suspension until {suspension.until:%Y-%m-%d %H:%M:%S} UTC is over before it begins")
+    if known is not None and known.model_copy(update={"since": suspension.since}) == suspension:
+        return None
+    return Change(_switched("suspend", suspension, suspension.since, suspension.by, champion), suspension=suspension)
+
+
+def resuming(known: Suspension | None, champion: Champion | None, at: datetime, by: str) -> Change | None:
+    """Return what takes a suspension back; None if there is none."""
+    return None if known is None else Change(_switched("resume", known, at, by, champion), resumed=True)
+
+
+def _switched(action: str, of: Suspension, at: datetime, by: str, champion: Champion | None) -> AuditEntry:
+    facts = {"model": of.model, "version": champion.version if champion else 0, "at": at, "action": action, "by": by}
+    return AuditEntry.model_validate({**facts, "reason": of.reason})
 
 
 def _entry(

@@ -10,7 +10,7 @@ from perennial import keys, registry
 from perennial.aws.errors import attempts
 from perennial.aws.table import Item, Table, item
 from perennial.errors import NotFoundError
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion
+from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion, Suspension
 from perennial.registry import Change
 
 
@@ -134,6 +134,22 @@ class Registry:
 
         self._change(model, compute)
 
+    def suspend(self, suspension: Suspension) -> Suspension:
+        """Have a model trained only when a person asks for it; return what is recorded."""
+        model = suspension.model
+        self._change(model, lambda: registry.suspending(suspension, self.suspension(model), self.champion(model)))
+        return self.suspension(model) or suspension
+
+    def resume(self, model: str, at: datetime, by: str) -> bool:
+        """Take a suspension back; tell whether there was one."""
+        change = self._change(model, lambda: registry.resuming(self.suspension(model), self.champion(model), at, by))
+        return change is not None
+
+    def suspension(self, model: str) -> Suspension | None:
+        """Return a model's suspension, also one that has ended by itself, or None."""
+        found = self._table.get(keys.suspension(model))
+        return None if found is None else Suspension.model_validate_json(found["body"]["S"])
+
     def _alias(self, model: str, name: str) -> Alias | None:
         found = self._table.get(keys.alias(model, name))
         return None if found is None else Alias.model_validate_json(found["body"]["S"])
@@ -166,8 +182,12 @@ class Registry:
             put.append(item(keys.approval(model, change.approval.version), change.approval))
         if change.alias is not None:
             put.append(item(keys.alias(model, change.alias.name), change.alias))
+        if change.suspension is not None:
+            put.append(item(keys.suspension(model), change.suspension))
         writes = [self._table.putting(item(keys.audit(model, number), change.entry), "attribute_not_exists(pk)")]
         writes += [self._table.putting(one) for one in put]
         if change.dropped is not None:
             writes.append(self._table.deleting(keys.alias(model, change.dropped.name)))
+        if change.resumed:
+            writes.append(self._table.deleting(keys.suspension(model)))
         return writes

@@ -11,6 +11,9 @@ from perennial.definitions.base import Definition, Duration, Expression, Length,
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Search, Split, Task
 from perennial.errors import NotFoundError
 
+LONGEST_BACKOFF = timedelta(days=28)
+"""Longest time that a model is not trained because training did not help."""
+
 
 class Monitor(Definition):
     """When the served model counts as drifting; each threshold becomes a CloudWatch alarm."""
@@ -51,6 +54,10 @@ class Retrain(Definition):
     """Least time between the starts of two runs that no person asked for."""
     daily_budget: int = Field(default=10, ge=1)
     """Most runs within 24 hours that no person asked for."""
+    backoff_after: int = Field(default=3, ge=1)
+    """Runs in a row, none asked for by a person, after which the next one waits if none of them improved anything."""
+    backoff: Length = timedelta(days=1)
+    """How long it waits since the latest of them: twice as long after each further one, `LONGEST_BACKOFF` at most."""
 
 
 class Model(Definition):

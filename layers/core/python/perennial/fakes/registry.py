@@ -8,7 +8,7 @@ from datetime import datetime
 
 from perennial import registry
 from perennial.errors import NotFoundError
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion
+from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion, Suspension
 from perennial.registry import Change
 
 
@@ -25,6 +25,7 @@ class FakeRegistry:
         self._approvals: dict[tuple[str, int], Approval] = {}
         self._tokens: dict[tuple[str, int], str] = {}
         self._aliases: dict[tuple[str, str], Alias] = {}
+        self._suspensions: dict[str, Suspension] = {}
 
     def version(self, model: str, version: int) -> ModelVersion:
         """Return a version, or raise NotFoundError."""
@@ -130,6 +131,26 @@ class FakeRegistry:
             change = registry.noting(self.version(model, version), text, at, by)
             self._apply(None if change.entry in self._audit.get(model, []) else change)
 
+    def suspend(self, suspension: Suspension) -> Suspension:
+        """Have a model trained only when a person asks for it; return what is recorded."""
+        model = suspension.model
+        with self._lock:
+            known, champion = self._suspensions.get(model), self._champions.get(model)
+            self._apply(registry.suspending(suspension, known, champion))
+            return self._suspensions[model]
+
+    def resume(self, model: str, at: datetime, by: str) -> bool:
+        """Take a suspension back; tell whether there was one."""
+        with self._lock:
+            change = registry.resuming(self._suspensions.get(model), self._champions.get(model), at, by)
+            self._apply(change)
+            return change is not None
+
+    def suspension(self, model: str) -> Suspension | None:
+        """Return a model's suspension, also one that has ended by itself, or None."""
+        with self._lock:
+            return self._suspensions.get(model)
+
     def _apply(self, change: Change | None) -> None:
         if change is None:
             return
@@ -145,3 +166,7 @@ class FakeRegistry:
             self._aliases[model, change.alias.name] = change.alias
         if change.dropped is not None:
             del self._aliases[model, change.dropped.name]
+        if change.suspension is not None:
+            self._suspensions[model] = change.suspension
+        if change.resumed:
+            del self._suspensions[model]

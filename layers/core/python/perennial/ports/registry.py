@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision
+from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, Suspension
 
 
 class Registry(Protocol):
@@ -100,3 +100,12 @@ class Registry(Protocol):
 
     def note(self, model: str, version: int, text: str, at: datetime, by: str) -> None:
         """Write a note on a version: an entry of the audit trail, whose ``detail`` is the text."""
+
+    def suspend(self, suspension: Suspension) -> Suspension:
+        """Have a model trained only when a person asks for it; return what is recorded."""
+
+    def resume(self, model: str, at: datetime, by: str) -> bool:
+        """Take a suspension back; tell whether there was one."""
+
+    def suspension(self, model: str) -> Suspension | None:
+        """Return a model's suspension, also one that has ended by itself, or None."""

@@ -1,6 +1,6 @@
 """What the catalog and the manifests remember: runs, snapshots, views, models."""
 
-from perennial.records.approvals import Alias, Approval, Decision
+from perennial.records.approvals import Alias, Approval, Decision, Suspension
 from perennial.records.base import Moment, Record
 from perennial.records.experiments import ExperimentLog, LoggedFile, Submitted
 from perennial.records.models import (
@@ -46,6 +46,7 @@ __all__ = [
     "Stage",
     "StepRecord",
     "Submitted",
+    "Suspension",
     "TrainingInputs",
     "TrainingSet",
     "Trial",

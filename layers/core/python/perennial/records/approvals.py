@@ -55,3 +55,28 @@ class Alias(Record):
     by: str
     """Who set it."""
     set_at: Moment
+
+
+class Suspension(Record):
+    """That a model is trained only when a person asks for it."""
+
+    model: str
+    by: str
+    """Who suspended it."""
+    reason: str
+    since: Moment
+    until: Moment | None = None
+    """When it ends by itself; None: when somebody resumes it."""
+
+    def holds(self, now: datetime) -> bool:
+        """Return whether it has not ended by itself."""
+        return self.until is None or now < self.until
+
+    @property
+    def sentence(self) -> str:
+        """Who suspended the model, since when, how long and why."""
+        end = "" if self.until is None else f" until {self.until:%Y-%m-%d %H:%M:%S} UTC"
+        return (
+            f"{self.by} suspended the training of {self.model} by itself at {self.since:%Y-%m-%d %H:%M:%S} UTC{end}: "
+            f"{self.reason}"
+        )

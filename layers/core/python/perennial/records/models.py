@@ -180,10 +180,11 @@ class AuditEntry(Record):
 
     model: str
     at: Moment
-    action: Literal["promote", "rollback", "stage", "approve", "reject", "alias", "tag", "note"]
+    action: Literal["promote", "rollback", "stage", "approve", "reject", "alias", "tag", "note", "suspend", "resume"]
     """``promote``, ``rollback``: the champion pointer moved; ``stage``: a version began to wait for approval;
-    ``reject``: a person, or nobody in time, said no."""
+    ``reject``: a person, or nobody in time, said no; ``suspend``: from now on only persons start a training."""
     version: int
+    """What it is about; of ``suspend`` and ``resume`` the champion, 0 while there is none."""
     previous: int | None = None
     """What the pointer or the alias stood on before."""
     by: str

@@ -22,6 +22,8 @@ class Trigger(Record):
     """In words: the alarm's reason, what a person wrote."""
     override_gate: bool = False
     """Of a promotion that a person asked for: whether although the gate said no."""
+    retry_of: str = ""
+    """Run that was refused for a while, in whose place this one asks again; empty of all others."""
     no_cache: bool = False
     """Whether each step is to do its work anew, also where an earlier run did the very same."""
 

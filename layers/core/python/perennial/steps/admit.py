@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, Field
 
 from perennial.definitions import Model
-from perennial.errors import NotFoundError
-from perennial.ports import Catalog, Ports
-from perennial.records import Champion, Run, Snapshot, Trigger
+from perennial.definitions.model import LONGEST_BACKOFF
+from perennial.ports import Ports
+from perennial.records import Moment, Run, Snapshot, Trigger
+from perennial.steps.admission import Refusal, Situation, refusal
 from perennial.steps.kept_definitions import keep
 from perennial.steps.recording import recorded
 from perennial.training.submission import SUBMITTED
 
 CLAIM_LENGTH = timedelta(hours=6)
 """How long a training run holds its model at most, should it die without a word."""
-NOTHING_NEW = "there is nothing new to learn from since run"
-"""How the refusal of a trigger begins that came before there was new data."""
+_ASK_AGAIN = "ask_again_at"
+"""Output of a refused run: when it asks again."""
 _LOOK_BACK = 1000
 """How many earlier training runs of the model are looked at, refused ones among them."""
 
@@ -41,6 +41,8 @@ class Admission(BaseModel):
     admitted: bool
     reason: str
     """Why not; empty when admitted."""
+    ask_again_at: Moment | None = None
+    """When the state machine is to ask again in this run's place; None if it need not."""
     candidates: list[str]
     """What is judged, and what the state machine fans out over unless it is a submission; empty when refused."""
     searches: bool = False
@@ -51,33 +53,14 @@ class Admission(BaseModel):
     """Of the snapshots that are learnt from: whether a function can make the training set of them."""
 
 
-@dataclass(frozen=True)
-class _Situation:
-    """What the rules look at."""
-
-    run: Run
-    model: Model
-    snapshots: Sequence[Snapshot]
-    earlier: Sequence[Run]
-    """Training runs of the model that were not refused, newest first, without this one."""
-    refused: Sequence[Run]
-    """Those that were refused."""
-    catalog: Catalog
-    now: datetime
-
-    @property
-    def by_person(self) -> bool:
-        return self.run.trigger.kind == "person"
-
-    @property
-    def automatic(self) -> list[Run]:
-        """Earlier runs that no person asked for."""
-        return [run for run in self.earlier if run.trigger.kind != "person"]
-
-
 def claim_name(model: str) -> str:
     """Return the name of the lock that lets one training run of a model go on at a time."""
     return f"train#{model}"
+
+
+def _retry_name(model: str) -> str:
+    """Return the name of the lock that lets one refused run of a model wait, to ask again."""
+    return f"ask-again#{model}"
 
 
 def run(request: Request, ports: Ports) -> Admission:
@@ -113,20 +96,24 @@ def run(request: Request, ports: Ports) -> Admission:
         )
     )
     with recorded(ports, request.run_id, "admit") as output:
-        reason = _over(started) or _refusal(ports, model, started, snapshots, now)
-        if reason:
-            catalog.finish_run(started.run_id, "refused", now, error=reason)
+        if request.trigger.retry_of:
+            catalog.release(_retry_name(model.name), request.trigger.retry_of)
+        refused = _over(started) or _refusal(ports, model, started, snapshots, now)
+        if refused:
+            outputs = {} if refused.until is None else {_ASK_AGAIN: refused.until.isoformat()}
+            catalog.finish_run(started.run_id, "refused", now, error=refused.reason, outputs=outputs)
             catalog.release(claim_name(model.name), started.run_id)
         submission = str(started.inputs.get("submission", ""))
         names = [SUBMITTED] if submission else [candidate.name for candidate in model.candidates]
-        candidates = [] if reason else names
+        candidates = [] if refused else names
         size = sum(snapshot.size for snapshot in snapshots)
         admission = Admission(
             run_id=started.run_id,
-            admitted=not reason,
-            reason=reason,
+            admitted=refused is None,
+            reason=refused.reason if refused else "",
+            ask_again_at=refused.until if refused else None,
             candidates=candidates,
-            searches=not (reason or submission) and any(candidate.space for candidate in model.candidates),
+            searches=not (refused or submission) and any(candidate.space for candidate in model.candidates),
             submission=submission,
             dataset_bytes=size,
         )
@@ -139,111 +126,34 @@ def candidates_of(ports: Ports, run_id: str) -> list[str]:
     return Admission.model_validate(ports.catalog.step(run_id, "admit").output).candidates
 
 
-def _over(run: Run) -> str:
+def _over(run: Run) -> Refusal | None:
     if run.status == "running":
-        return ""
-    return run.error or f"run {run.run_id} is over: it {run.status}"
+        return None
+    until = run.outputs.get(_ASK_AGAIN) if run.status == "refused" else None
+    return Refusal(
+        run.error or f"run {run.run_id} is over: it {run.status}", datetime.fromisoformat(until) if until else None
+    )
 
 
-def _refusal(ports: Ports, model: Model, run: Run, snapshots: Sequence[Snapshot], now: datetime) -> str:
-    """Return the first reason not to train, or an empty text."""
+def _refusal(ports: Ports, model: Model, run: Run, snapshots: Sequence[Snapshot], now: datetime) -> Refusal | None:
+    """Return why the run does not go on, with the moment at which it is to ask again, or None."""
     holder = ports.catalog.claim(claim_name(model.name), run.run_id, now + CLAIM_LENGTH, now)
     if holder != run.run_id:
-        return f"run {holder} is training model {model.name}; one run at a time"
+        return Refusal(f"run {holder} is training model {model.name}; one run at a time")
     runs = ports.catalog.runs(_LOOK_BACK, kind="train", subject=model.name)
     earlier = [other for other in runs if other.run_id != run.run_id and other.status != "refused"]
     refused = [other for other in runs if other.status == "refused"]
-    situation = _Situation(run, model, snapshots, earlier, refused, ports.catalog, now)
-    for rule in (_too_few_rows, _too_little_new_data, _alarm_unheeded, _nothing_new, _too_soon, _over_budget):
-        if reason := rule(situation):
-            return reason
-    return ""
+    found = refusal(Situation(run, model, snapshots, earlier, refused, ports.catalog, now))
+    return None if found is None else _asking_again(ports, run, found, now)
 
 
-def _too_few_rows(situation: _Situation) -> str:
-    model, rows = situation.model, sum(snapshot.rows for snapshot in situation.snapshots)
-    if rows >= model.retrain.min_rows or situation.catalog.champion(model.name) is not None:
-        return ""
-    return (
-        f"dataset {model.dataset} holds {rows} rows; the first model needs {model.retrain.min_rows} (retrain.min_rows)"
-    )
-
-
-def _too_little_new_data(situation: _Situation) -> str:
-    model, champion = situation.model, situation.catalog.champion(situation.model.name)
-    if situation.run.trigger.kind != "data" or champion is None or _alarm_waits(situation, champion):
-        return ""
-    if model.retrain.new_rows is None:
-        return "new data alone starts no run while there is a champion (retrain.new_rows is not set)"
-    known = set(situation.catalog.version(model.name, champion.version).training_set.snapshots)
-    new = sum(snapshot.rows for snapshot in situation.snapshots if snapshot.snapshot_id not in known)
-    if new >= model.retrain.new_rows:
-        return ""
-    return (
-        f"{new} rows are new since champion version {champion.version} was trained; "
-        f"{model.retrain.new_rows} are needed (retrain.new_rows)"
-    )
-
-
-def _alarm_waits(situation: _Situation, champion: Champion) -> bool:
-    """Return whether an alarm of this champion found no new data: it stays on, so it will not ask again."""
-    return any(
-        run.trigger.kind == "alarm"
-        and run.started_at > champion.promoted_at
-        and (run.error or "").startswith(NOTHING_NEW)
-        for run in situation.refused
-    )
-
-
-def _alarm_unheeded(situation: _Situation) -> str:
-    if situation.run.trigger.kind != "alarm" or situation.model.retrain.on_alarm:
-        return ""
-    return "alarms start no run of this model (retrain.on_alarm is false)"
-
-
-def _nothing_new(situation: _Situation) -> str:
-    if situation.by_person:
-        return ""
-    # A run that failed has taught nothing; how often it is tried again is bounded by the daily budget. What was
-    # trained elsewhere has not learnt from the data of the run that judged it.
-    taught = (run for run in situation.earlier if run.status == "succeeded" and "submission" not in run.inputs)
-    for other in taught:
-        learnt = _snapshots_learnt(situation.catalog, other.run_id)
-        if learnt is None:
-            continue
-        live = {snapshot.snapshot_id for snapshot in situation.snapshots}
-        same = learnt == live and other.definition_hash == situation.run.definition_hash
-        return f"{NOTHING_NEW} {other.run_id}" if same else ""
-    return ""
-
-
-def _snapshots_learnt(catalog: Catalog, run_id: str) -> set[str] | None:
-    """Return the snapshots in a run's training set; None if it did not get that far."""
-    try:
-        step = catalog.step(run_id, "training_set")
-    except NotFoundError:
-        return None
-    return set(step.output["snapshots"]) if step.status == "succeeded" else None
-
-
-def _too_soon(situation: _Situation) -> str:
-    cooldown = situation.model.retrain.cooldown
-    if situation.by_person or not situation.automatic:
-        return ""
-    latest = situation.automatic[0]
-    if situation.now - latest.started_at >= cooldown:
-        return ""
-    until = latest.started_at + cooldown
-    return f"run {latest.run_id} started less than {cooldown} ago; the cooldown ends at {until:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _over_budget(situation: _Situation) -> str:
-    budget = situation.model.retrain.daily_budget
-    since = situation.now - timedelta(days=1)
-    recent = [run for run in situation.automatic if run.started_at > since]
-    if situation.by_person or len(recent) < budget:
-        return ""
-    return (
-        f"{len(recent)} runs that no person asked for started in the last 24 hours; "
-        f"{budget} are allowed (retrain.daily_budget)"
-    )
+def _asking_again(ports: Ports, run: Run, found: Refusal, now: datetime) -> Refusal:
+    """Let one run of a model at a time wait until the reason has passed: an alarm that stays on says so only once."""
+    # What starts by itself again needs no waiting, and an execution does not wait for longer than its machine allows.
+    if found.until is None or run.trigger.kind not in ("alarm", "data") or found.until - now > LONGEST_BACKOFF:
+        return Refusal(found.reason)
+    # The clocks of the state machine and of who reads the claim may differ.
+    holder = ports.catalog.claim(_retry_name(run.subject), run.run_id, found.until + timedelta(minutes=1), now)
+    if holder != run.run_id:
+        return Refusal(f"{found.reason}; run {holder} waits to ask again")
+    return Refusal(f"{found.reason}; it asks again then", found.until)

@@ -13,7 +13,9 @@ from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet, Verdict
 from perennial.reporting.page import page
+from perennial.serving.scorer import FLAT_FILE
 from perennial.steps.admit import claim_name
+from perennial.steps.candidate_files import GRAPH_FILE
 from perennial.steps.intact import write_once
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
@@ -98,11 +100,12 @@ def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
     train_run = same_definition(ports, request.model, request.run_id)
     verdict = read_verdict(ports, request.run_id)
     training_set = read_training_set(ports, request.run_id)
-    report, artifact = read_candidate(ports, request.model, request.run_id, verdict.candidate, training_set)
+    report, files = read_candidate(ports, request.model, request.run_id, verdict.candidate, training_set)
     manifest = _manifest(ports, train_run, number, verdict, training_set, report)
     content = manifest.model_dump_json(indent=2).encode()
     manifest_key = keys.artifact(request.model, number, "manifest.json")
-    write_once(ports.artifacts, keys.artifact(request.model, number, "model.onnx"), artifact)
+    for name, body in files.named.items():
+        write_once(ports.artifacts, keys.artifact(request.model, number, name), body)
     write_once(ports.artifacts, manifest_key, content, "application/json")
     card_key = _write_card(ports, manifest, report, training_set, verdict)
     ports.catalog.publish_version(
@@ -164,7 +167,7 @@ def _manifest(
         null=sources.null,
         onnx_input=report.onnx_input,
         onnx_output=report.onnx_output,
-        files={"model.onnx": report.onnx_sha256},
+        files={GRAPH_FILE: report.onnx_sha256} | ({FLAT_FILE: report.flat_sha256} if report.flat_sha256 else {}),
         metrics=verdict.metrics,
         parity_error=report.parity_error,
         baseline=report.baseline,

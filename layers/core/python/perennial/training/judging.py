@@ -29,7 +29,7 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Contender:
-    """A trained candidate: what training said of it, and what its ONNX file says of the held-out rows."""
+    """A trained candidate: what training said of it, and what the file that would serve says of the held-out rows."""
 
     report: CandidateReport
     score: Callable[[Matrix], Matrix]

@@ -42,6 +42,8 @@ class CandidateReport(Record):
     onnx_input: str
     onnx_output: str
     onnx_sha256: str
+    flat_sha256: str | None = None
+    """Of the flat file; None of a custom estimator and of a model that was trained elsewhere."""
     rows: int
     """Rows that it learnt from."""
     metrics: dict[str, float]
@@ -49,6 +51,7 @@ class CandidateReport(Record):
     backtests: tuple[Backtest, ...] = ()
     """What it would have reached in earlier times, the earliest first."""
     parity_error: float
+    """Largest relative difference between any two of the estimator, the ONNX file and the flat file."""
     baseline: dict[str, Histogram]
     """Feature column to its distribution over the rows that it learnt from."""
     prediction_baseline: Histogram
