@@ -37,8 +37,6 @@ WITH = {
     "evidently": ["--with", "evidently", "--with", "pandas<3"],
     "nannyml": ["--with", "nannyml", "--with", "pandas<3", "--with", "numpy<2.3", "--with", "statsmodels"],
 }
-LOOKS = 200
-
 EVIDENTLY = """
 import pandas
 from evidently import Dataset, DataDefinition, Report
@@ -187,7 +185,7 @@ def look_at(window: Path, folder: Path) -> None:
     print(json.dumps(found))
 
 
-def alarms(resamples: tuple[int, ...]) -> None:
+def alarms(resamples: tuple[int, ...], looks: int) -> None:
     """Print false alarms on stationary resamples of real trips, and how many rows planted shifts take."""
     from perennial.monitoring.baseline import make_baseline
     from perennial.monitoring.power import rows_needed
@@ -199,33 +197,34 @@ def alarms(resamples: tuple[int, ...]) -> None:
     policy = Policy(level=0.05, min_psi=0, min_shift=0, min_share=0)
     for rows in resamples:
         false = with_floors = 0
-        for number in range(LOOKS):
+        for number in range(looks):
             if number % 20 == 0:
                 order = draw.permutation(len(trips))
-                learnt = trips[order[:60_000]]
+                learnt = trips[order[:40_000]]
                 baseline = make_baseline(learnt, names, {}, learnt[:, 0])
-            window = trips[draw.choice(order[60_000:], rows, replace=False)]
+            window = trips[draw.choice(order[40_000:], rows, replace=False)]
             counted = count(baseline, window, window[:, 0])
             false += bool(assess(baseline, counted, policy).alarms)
             with_floors += bool(assess(baseline, counted, Policy(level=0.05)).alarms)
         print(
-            f"{LOOKS} looks at {rows:,} stationary rows: {false / LOOKS:.1%} false alarms of 5 % stated, "
-            f"{with_floors / LOOKS:.1%} with the least sizes"
+            f"{looks} looks at {rows:,} stationary rows: {false / looks:.1%} false alarms of 5 % stated, "
+            f"{with_floors / looks:.1%} with the least sizes"
         )
-    baseline = make_baseline(trips[:60_000], names, {}, trips[:60_000, 0])
-    signals = len(assess(baseline, count(baseline, trips[60_000:61_000], trips[60_000:61_000, 0]), policy).signals)
+    baseline = make_baseline(trips[:40_000], names, {}, trips[:40_000, 0])
+    signals = len(assess(baseline, count(baseline, trips[40_000:41_000], trips[40_000:41_000, 0]), policy).signals)
     for factor in (1.05, 1.1, 1.2, 1.4):
-        moved = trips[60_000:].copy()
+        moved = trips[40_000:].copy()
         moved[:, 0] *= factor
         psi = next(
             signal.value
             for signal in assess(baseline, count(baseline, moved), policy).signals
             if (signal.kind, signal.subject) == ("distribution", "v0")
         )
-        said = rows_needed(psi, policy.level / signals, 0.9, 10, 60_000)
-        took = sorted(delay(baseline, moved[draw.permutation(len(moved))], policy) for _ in range(20))
+        said = rows_needed(psi, policy.level / signals, 0.9, 10, 40_000)
+        took = sorted(delay(baseline, moved[draw.permutation(len(moved))], policy) for _ in range(min(looks, 20)))
+        middle = took[len(took) // 2]
         print(
-            f"distances × {factor}: PSI {psi:.4f}, 90 % of looks find it in {said:,} rows; it took {took[9]:,} (median)"
+            f"distances × {factor}: PSI {psi:.4f}, 90 % of looks find it in {said:,} rows; it took {middle:,} (median)"
         )
 
 
@@ -260,6 +259,7 @@ if __name__ == "__main__":
     parser.add_argument("--evidently", default="uv")
     parser.add_argument("--nannyml", default="uv")
     parser.add_argument("--alarms", type=int, nargs="*", metavar="ROWS")
+    parser.add_argument("--looks", type=int, default=200)
     parser.add_argument("--make", type=Path)
     parser.add_argument("--look", type=Path)
     parser.add_argument("--folder", type=Path)
@@ -271,4 +271,4 @@ if __name__ == "__main__":
     else:
         main(given.rows, {"evidently": given.evidently, "nannyml": given.nannyml})
         if given.alarms is not None:
-            alarms(tuple(given.alarms or (500, 50_000)))
+            alarms(tuple(given.alarms or (500, 50_000)), given.looks)

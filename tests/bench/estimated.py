@@ -5,7 +5,8 @@ chunks of 5,000. From the reference rows each learns what scores mean; of each c
 the scores alone. Printed are the realised figure, both estimates, and the mean distance of each from the realised one.
 
 NannyML runs in an environment of its own, which ``uv run --with nannyml`` makes (it asks for older libraries than the
-project's); ``--nannyml PYTHON`` names one.
+project's); ``--nannyml PYTHON`` names one. Without it (``none``) the rows are drawn: scores that are too sure, and a
+second half in which they tell less.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ estimates = {{name: found[(name, "value")].tolist() for name in {list(METRICS)}}
 labels = analysis.merge(target, on="id")["repaid"].tolist()
 rows = {{
     "reference": [reference["y_pred_proba"].tolist(), reference["repaid"].tolist()],
-    "analysis": [analysis["y_pred_proba"].tolist(), labels], "estimates": estimates, "version": nannyml.__version__,
+    "analysis": [analysis["y_pred_proba"].tolist(), labels], "estimates": estimates,
+    "of": f"car loans of NannyML {{nannyml.__version__}}",
 }}
 json.dump(rows, open(sys.argv[1], "w"))
 """
@@ -53,11 +55,11 @@ def main(python: list[str]) -> None:
     from perennial.metrics import metrics
     from perennial.monitoring.estimate import estimate, make_estimator
 
-    given = theirs(python)
+    given = theirs(python) if python else drawn()
     scores, target = (np.array(column, dtype=np.float64) for column in given["reference"])
     now, labels = (np.array(column, dtype=np.float64) for column in given["analysis"])
     one_cell = {"prediction": np.zeros(len(scores), dtype=np.int64)}
-    print(f"car loans of NannyML {given['version']}, chunks of {CHUNK:,} rows")
+    print(f"{given['of']}, chunks of {CHUNK:,} rows")
     for metric in METRICS:
         estimator = make_estimator(one_cell, {"prediction": (0, -1)}, scores, target, "binary", metric)
         assert estimator is not None
@@ -85,8 +87,23 @@ def theirs(python: list[str]) -> dict[str, Any]:
     return found
 
 
+def drawn() -> dict[str, Any]:
+    """Return made-up rows in the same form, without estimates of others."""
+    draw = np.random.default_rng(0)
+
+    def rows(number: int, spread: float) -> tuple[list[float], list[float]]:
+        chances = 1 / (1 + np.exp(-spread * draw.standard_normal(number)))
+        sure = chances**2 / (chances**2 + (1 - chances) ** 2)
+        return sure.tolist(), (draw.random(number) < chances).astype(float).tolist()
+
+    first, second = rows(2 * CHUNK, 2.0), rows(2 * CHUNK, 1.0)
+    analysis = [one + other for one, other in zip(first, second, strict=True)]
+    nothing = dict.fromkeys(METRICS, [float("nan")] * 4)
+    return {"reference": rows(10 * CHUNK, 2.0), "analysis": analysis, "estimates": nothing, "of": "made-up rows"}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--nannyml", metavar="PYTHON", help="an interpreter that has NannyML")
     arguments = parser.parse_args()
-    main([arguments.nannyml] if arguments.nannyml else UV)
+    main({None: UV, "none": []}.get(arguments.nannyml, [arguments.nannyml]))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 _PRECISION = 1e-15
 _TINY = 1e-300
-_SHOWN = 1e-10
+_SHOWN = 1e-8
 """Relative precision of a quantile."""
 _STEPS = 1_000_000
 
