@@ -53,6 +53,25 @@ def test_the_bulk_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
     assert done.stdout.count("× as fast; 100.0% of its predictions are the other's") == 1
 
 
+def test_the_drift_benchmark_prints_what_moved_and_how_many_rows_a_shift_takes() -> None:
+    script = Path(__file__).with_name("drift.py")
+    options = ["--evidently", "none", "--nannyml", "none", "--looks", "2", "--alarms", "500"]
+    done = subprocess.run([sys.executable, str(script), "30000", *options], capture_output=True, text=True, check=True)
+
+    assert "moved: f0, f1, c0\n" in done.stdout
+    assert done.stdout.count("false alarms of 5 % stated") == 1
+    assert done.stdout.count("90 % of looks find it") == 4
+
+
+def test_the_benchmark_of_estimates_prints_how_far_they_are_from_labels() -> None:
+    script = Path(__file__).with_name("estimated.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "--nannyml", "none"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.count("mean distance from labels: perennial 0.0") == 4
+
+
 @pytest.mark.e2e
 def test_the_online_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
     command = [sys.executable, "-m", "tests.bench.online", "3x4"]

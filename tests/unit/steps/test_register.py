@@ -13,6 +13,7 @@ from perennial import keys
 from perennial.errors import ConflictError, DataError
 from perennial.fakes import FixedClock, fake_ports
 from perennial.manifest import Manifest
+from perennial.monitoring.baseline import Baseline
 from perennial.ports import Ports
 from perennial.records import CompiledView
 from perennial.serving.artifact import load_artifact
@@ -104,6 +105,15 @@ def test_the_manifest_traces_the_version_to_its_origin(ports: Ports) -> None:
     assert set(manifest.baseline) == set(FEATURES)
 
 
+def test_the_baseline_that_monitoring_reads_stands_beside_the_model_under_its_hash(ports: Ports) -> None:
+    ask(ports)
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    content = ports.artifacts.get(keys.artifact("fare", 1, "baseline.json"))
+    assert manifest.baseline_sha256 == hashlib.sha256(content).hexdigest()
+    assert Baseline.model_validate_json(content).features == FEATURES
+    assert "baseline.json" not in manifest.files  # serving reads what stands there
+
+
 def test_it_closes_the_run_and_lets_the_next_one_in(ports: Ports) -> None:
     ask(ports)
     run = ports.catalog.run("run-1")
@@ -155,7 +165,7 @@ def test_killed_at_any_call_and_run_again_it_leaves_what_one_clean_run_leaves(cl
 def test_a_later_try_after_a_kill_publishes_the_files_that_lie_there(ports: Ports, clock: FixedClock) -> None:
     """The manifest holds no moment of the try: what an earlier, slower try still writes is the same."""
     files = []
-    for calls in (8, 9, 10, 11, 12):
+    for calls in range(8, 15):
         with pytest.raises(Killed):
             ask(mortal(ports, Fuse(calls)))
         clock.advance(minutes=5)

@@ -114,6 +114,9 @@ class Manifest(Record):
     """Feature column to its distribution over the training rows."""
     prediction_baseline: Histogram
     """Distribution of the predictions on the held-out rows; of several classes, of the likeliest one's place."""
+    baseline_sha256: str | None = None
+    """SHA-256 of ``baseline.json``, by which the version is monitored and which serving has no need of; None of a model
+    that was trained elsewhere, or before there was such a file."""
     definition_hash: str
     code_version: str
     run_id: str

@@ -1,4 +1,4 @@
-"""The files of a run's candidate: ``candidate.json``, ``model.onnx`` and, of what was trained here, ``model.flat``."""
+"""The files of a run's candidate: ``candidate.json``, ``model.onnx``, and what only training here leaves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from perennial.ports import Ports
 from perennial.serving.scorer import FLAT_FILE
 from perennial.training.report import CandidateReport
 
-GRAPH_FILE, REPORT_FILE = "model.onnx", "candidate.json"
+GRAPH_FILE, REPORT_FILE, BASELINE_FILE = "model.onnx", "candidate.json", "baseline.json"
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,14 @@ class ModelFiles:
     graph: bytes
     """ONNX."""
     flat: bytes | None = None
+    baseline: bytes | None = None
+    """JSON of `perennial.monitoring.baseline.Baseline`: monitoring reads it, serving does not."""
 
     @property
     def named(self) -> dict[str, bytes]:
         """File name to content."""
-        return {GRAPH_FILE: self.graph, **({} if self.flat is None else {FLAT_FILE: self.flat})}
+        found = {GRAPH_FILE: self.graph, FLAT_FILE: self.flat, BASELINE_FILE: self.baseline}
+        return {name: content for name, content in found.items() if content is not None}
 
 
 def write_candidate(ports: Ports, model: str, run_id: str, report: CandidateReport, files: ModelFiles) -> str:

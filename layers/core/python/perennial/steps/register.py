@@ -106,7 +106,8 @@ def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
     content = manifest.model_dump_json(indent=2).encode()
     manifest_key = keys.artifact(request.model, number, "manifest.json")
     for name, body in files.named.items():
-        write_once(ports.artifacts, keys.artifact(request.model, number, name), body)
+        kind = "application/json" if name.endswith(".json") else "application/octet-stream"
+        write_once(ports.artifacts, keys.artifact(request.model, number, name), body, kind)
     write_once(ports.artifacts, manifest_key, content, "application/json")
     card_key = _write_card(ports, manifest, report, training_set, verdict)
     ports.catalog.publish_version(
@@ -182,6 +183,7 @@ def _manifest(
         parity_error=report.parity_error,
         baseline=report.baseline,
         prediction_baseline=report.prediction_baseline,
+        baseline_sha256=report.baseline_sha256,
         definition_hash=train_run.definition_hash,
         code_version=train_run.code_version,
         run_id=train_run.run_id,

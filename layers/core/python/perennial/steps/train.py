@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import Made, TrainingSet
 from perennial.serving.scorer import FLAT_FILE
-from perennial.steps.baselines import baselines
+from perennial.steps.baselines import baselines, whole_baseline
 from perennial.steps.candidate_files import (
+    BASELINE_FILE,
     GRAPH_FILE,
     REPORT_FILE,
     ModelFiles,
@@ -63,6 +65,7 @@ class Trained(BaseModel):
     onnx_sha256: str
     flat_sha256: str | None = None
     """None of a custom estimator, which the ONNX file serves."""
+    baseline_sha256: str | None = None
     report_sha256: str
     rows: int
     """Rows that it learnt from."""
@@ -111,6 +114,7 @@ def run(request: Request, ports: Ports) -> Trained:
             training_set_id=training_set.training_set_id,
             onnx_sha256=report.onnx_sha256,
             flat_sha256=report.flat_sha256,
+            baseline_sha256=report.baseline_sha256,
             report_sha256=report_sha256,
             rows=report.rows,
             parameters=report.parameters,
@@ -159,6 +163,7 @@ def train(
     prediction = judged_by(files)(holdout.features)
     if files.flat is not None:
         require_same_bits(files.flat, holdout.features)
+    baseline = whole_baseline(model, training_set, recent, holdout, prediction).model_dump_json().encode()
     report = CandidateReport(
         candidate=candidate.name,
         algorithm=candidate.algorithm,
@@ -172,6 +177,7 @@ def train(
         onnx_output=OUTPUT,
         onnx_sha256=hashlib.sha256(files.graph).hexdigest(),
         flat_sha256=None if files.flat is None else hashlib.sha256(files.flat).hexdigest(),
+        baseline_sha256=hashlib.sha256(baseline).hexdigest(),
         rows=len(recent),
         metrics=metrics(holdout.target, expected, model.task),
         backtests=backtest(
@@ -183,7 +189,7 @@ def train(
         prediction_baseline=make_histogram(one_number_each(prediction)),
         libraries=libraries(candidate),
     )  # fmt: skip
-    return report, files
+    return report, replace(files, baseline=baseline)
 
 
 def _parity(files: ModelFiles, features: Matrix, expected: Matrix, prediction: Matrix) -> float:
@@ -202,6 +208,7 @@ def _take_over(ports: Ports, request: Request, made: Made) -> None:
         for file, sha in (
             (GRAPH_FILE, made.output["onnx_sha256"]),
             (FLAT_FILE, made.output["flat_sha256"]),
+            (BASELINE_FILE, made.output["baseline_sha256"]),
             (REPORT_FILE, made.output["report_sha256"]),
         )
         if sha is not None

@@ -13,7 +13,7 @@ from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import ObjectStore, Ports
 from perennial.records import Run, TrainingSet, Verdict
 from perennial.serving.scorer import FLAT_FILE
-from perennial.steps.candidate_files import GRAPH_FILE, REPORT_FILE, ModelFiles
+from perennial.steps.candidate_files import BASELINE_FILE, GRAPH_FILE, REPORT_FILE, ModelFiles
 from perennial.training.evaluation_report import EvaluationReport
 from perennial.training.report import CandidateReport
 
@@ -86,12 +86,15 @@ def read_candidate(
         raise DataError(f"run {run_id}: candidate {name!r} was trained on another training set; start the run again")
     place = keys.candidate(model, run_id, name, REPORT_FILE)
     report = CandidateReport.model_validate_json(read_verified(ports.artifacts, place, output["report_sha256"]))
-    place = keys.candidate(model, run_id, name, GRAPH_FILE)
-    graph = read_verified(ports.artifacts, place, report.onnx_sha256)
-    if report.flat_sha256 is None:
-        return report, ModelFiles(graph)
-    place = keys.candidate(model, run_id, name, FLAT_FILE)
-    return report, ModelFiles(graph, read_verified(ports.artifacts, place, report.flat_sha256))
+
+    def read(file: str, sha256: str) -> bytes:
+        return read_verified(ports.artifacts, keys.candidate(model, run_id, name, file), sha256)
+
+    return report, ModelFiles(
+        read(GRAPH_FILE, report.onnx_sha256),
+        None if report.flat_sha256 is None else read(FLAT_FILE, report.flat_sha256),
+        None if report.baseline_sha256 is None else read(BASELINE_FILE, report.baseline_sha256),
+    )
 
 
 def same_definition(ports: Ports, model: str, run_id: str) -> Run:

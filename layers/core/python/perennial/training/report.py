@@ -44,6 +44,8 @@ class CandidateReport(Record):
     onnx_sha256: str
     flat_sha256: str | None = None
     """Of the flat file; None of a custom estimator and of a model that was trained elsewhere."""
+    baseline_sha256: str | None = None
+    """Of ``baseline.json``; None of a model that was trained elsewhere."""
     rows: int
     """Rows that it learnt from."""
     metrics: dict[str, float]
