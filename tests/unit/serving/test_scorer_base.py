@@ -48,7 +48,7 @@ def test_two_classes_of_several_share_one_raw_sum() -> None:
     [
         {"features": 0}, {"features": True}, {"features": None}, {"outputs": 0}, {"link": "cube"}, {"scale": ""},
         {"seen": [1, 0]}, {"seen": [0, 0]}, {"seen": ["a"]}, {"outputs": 3}, {"outputs": 3, "seen": [0, 3]},
-        {"outputs": 3, "seen": [-1, 0]},
+        {"outputs": 3, "seen": [-1, 0]}, {"link": []}, {"scale": {}}, {"seen": 5}, {"seen": [[]]},
     ],
     ids=str,
 )  # fmt: skip
@@ -77,6 +77,8 @@ def test_a_row_of_another_width_is_refused(row: list[float]) -> None:
     scorer = read_scorer(CONTENT)
     with pytest.raises(DataError, match=f"a row has {len(row)} features, but the model reads 2"):
         scorer.score([[0.0, 0.0], row])
+    with pytest.raises(DataError, match=f"a row has {len(row)} features, but the model reads 2"):
+        scorer.contributions(row)
     with pytest.raises(DataError, match="but the model reads 2"):
         scorer.score_matrix(np.zeros((1, len(row))))
 

@@ -15,6 +15,7 @@ from perennial.fakes import FixedClock, fake_ports
 from perennial.manifest import Manifest
 from perennial.monitoring.baseline import Baseline
 from perennial.ports import Ports
+from perennial.records import CompiledView
 from perennial.serving.artifact import load_artifact
 from perennial.steps import register
 from perennial.steps.recording import recorded
@@ -291,3 +292,14 @@ def test_a_report_that_is_not_the_verdicts_makes_no_card(ports: Ports) -> None:
     ports.artifacts.put(key, b"{}")
     with pytest.raises(DataError, match="it is not the report of what was recorded; start the run again"):
         ask(ports)
+
+
+def test_the_manifest_holds_the_program_that_was_tried_on_the_held_out_rows(ports: Ports) -> None:
+    step = ports.catalog.step("run-1", "training_set")
+    program = {"format": 1, "view": "trip", "columns": []}
+    tried = CompiledView(program=program, rows=9).model_dump(mode="json")
+    ports.catalog.record_step(step.model_copy(update={"output": {**step.output, "request": tried}}))
+    ask(ports)
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    assert manifest.request is not None
+    assert manifest.request.program == program

@@ -37,6 +37,10 @@ class RequestView(Record):
     sql: str
     columns: tuple[str, ...]
     """Columns of the view that the model reads."""
+    reads: tuple[str, ...] | None = None
+    """Columns of a request that the SQL reads; None if that was not kept, and any may be read."""
+    program: dict[str, Any] | None = None
+    """What serves in place of the SQL (`perennial.serving.program`), as it gave the same; None if the engine does."""
 
 
 class StoredView(Record):
@@ -49,6 +53,17 @@ class StoredView(Record):
     columns: tuple[str, ...]
     """Columns of the view that the model reads."""
     ttl_seconds: float | None = None
+
+
+class Kept(Record):
+    """What the prediction log keeps of a version's requests (`perennial.serving.logged.policy_of`)."""
+
+    sample: float = 1.0
+    """Share of the requests that are kept."""
+    masked_inputs: tuple[str, ...] = ()
+    """Inputs that are left out."""
+    masked_features: tuple[str, ...] = ()
+    """Features that are missing in the log, as they are masked inputs by another name."""
 
 
 class Manifest(Record):
@@ -83,6 +98,10 @@ class Manifest(Record):
     """The dataset's event time column; None means that a request happens when it arrives."""
     null: tuple[str, ...] = ("",)
     """The texts that mean "absent" in the dataset's CSV files."""
+    required: tuple[str, ...] = ()
+    """Feature columns without whose value a row is refused; any other may be missing, as the model has learnt."""
+    log: Kept = Kept()
+    """What is kept of its requests."""
     onnx_input: str
     onnx_output: str
     files: dict[str, str]

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    EPFail,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,
+    RuntimeException,
+)
 
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
-from perennial.serving.integrity import read_manifest, require_sha256
+from perennial.serving.integrity import ReadFile, read_file, read_manifest
 from perennial.serving.scorer_base import Contributions, Served
 
 MODEL_FILE = "model.onnx"
@@ -53,7 +61,7 @@ class Artifact:
         return _predicted(self.manifest, self.session, matrix)
 
 
-def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[str], bytes]) -> Artifact:
+def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: ReadFile) -> Artifact:
     """Check a registered version's files and make it ready to predict, on one thread.
 
     Parameters
@@ -76,9 +84,9 @@ def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[s
     return Artifact(manifest, _session(read_files(manifest, read)[MODEL_FILE], manifest))
 
 
-def read_files(manifest: Manifest, read: Callable[[str], bytes]) -> dict[str, bytes]:
+def read_files(manifest: Manifest, read: ReadFile) -> dict[str, bytes]:
     """Return all files of a version by name, each checked; parameters and errors as of `load_artifact`."""
-    return {name: _read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
+    return {name: read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
 
 
 class GraphScorer:
@@ -112,15 +120,6 @@ def graph_scorer(manifest: Served, content: bytes) -> GraphScorer:
     return GraphScorer(manifest, _session(content, manifest))
 
 
-def _read_file(name: str, sha256: str, read: Callable[[str], bytes]) -> bytes:
-    try:
-        content = read(name)
-    except NotFoundError:
-        raise DataError(f"{name}: is missing from the registered version; train and register again") from None
-    require_sha256(name, content, sha256)
-    return content
-
-
 def _predicted(manifest: Served, session: onnxruntime.InferenceSession, matrix: Matrix) -> Matrix:
     if matrix.ndim != 2 or matrix.shape[1] != len(manifest.features):
         raise DataError(
@@ -132,7 +131,10 @@ def _predicted(manifest: Served, session: onnxruntime.InferenceSession, matrix: 
         return np.empty(shape)
     dtype = _DTYPES[session.get_inputs()[0].type]
     feed = {manifest.onnx_input: np.ascontiguousarray(matrix, dtype=dtype)}
-    values: Matrix = np.asarray(session.run([manifest.onnx_output], feed)[0], dtype=np.float64)
+    try:
+        values: Matrix = np.asarray(session.run([manifest.onnx_output], feed)[0], dtype=np.float64)
+    except (EPFail, Fail, InvalidArgument, RuntimeException) as error:
+        raise DataError(f"version {manifest.version} of {manifest.model} cannot be run: {error}") from None
     if values.size != math.prod(shape):
         raise DataError(
             f"version {manifest.version} of {manifest.model} returned {values.size} values for {len(matrix)} rows"

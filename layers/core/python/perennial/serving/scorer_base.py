@@ -61,17 +61,14 @@ class Form(NamedTuple):
     @classmethod
     def read(cls, header: Mapping[str, Any]) -> Form:
         """Return the form that a header says, or raise DataError if it makes no sense."""
-        form = cls(
-            features=whole(header, "features", 1),
-            outputs=whole(header, "outputs", 1),
-            seen=tuple(header.get("seen") or ()),
-            link=header.get("link", ""),
-            scale=header.get("scale", ""),
-        )
-        known = form.link in _LINKS and form.scale in ("target", "log", "log_odds", "probability")
-        places = list(form.seen) == sorted({place for place in form.seen if type(place) is int})
-        if not known or not places or (form.outputs > 1 and not form.seen):
+        said: list[Any] = [header.get(name) for name in ("link", "scale", "seen")]
+        link, scale, seen = said
+        known = link in list(_LINKS) and scale in ("target", "log", "log_odds", "probability")
+        if not known or not isinstance(seen, list) or any(type(place) is not int for place in seen):
             raise unreadable("link, scale or classes make no sense")
+        form = cls(whole(header, "features", 1), whole(header, "outputs", 1), tuple(seen), link, scale)
+        if seen != sorted(set(seen)) or (form.outputs > 1 and not seen):
+            raise unreadable("its classes make no sense")
         if form.outputs > 1 and (form.seen[0] < 0 or form.seen[-1] >= form.outputs):
             raise unreadable(f"it has a class that is none of {form.outputs}")
         return form
@@ -155,8 +152,7 @@ class FlatScorer(ABC):
     def score(self, rows: Sequence[Sequence[float]]) -> list[float] | list[list[float]]:
         """Predict each row, with numpy if they are many."""
         for row in rows:
-            if len(row) != self.form.features:
-                raise DataError(f"a row has {len(row)} features, but the model reads {self.form.features}")
+            self._require_width(row)
         if len(rows) * self.steps >= _BULK["numpy" in sys.modules]:
             import numpy as np
 
@@ -188,9 +184,21 @@ class FlatScorer(ABC):
     def raw_matrix(self, matrix: Matrix) -> Matrix:
         """Return the raw sums of rows, shape (n, `Form.raws`)."""
 
-    @abstractmethod
     def contributions(self, row: Sequence[float]) -> Contributions:
         """Return how much each feature's value adds to the raw score of a row."""
+        self._require_width(row)
+        base, values = self.explained(row)
+        # Of two classes, the one raw score is that of the second.
+        classes = self.form.seen[-len(base) :] if self.form.outputs > 1 else ()
+        return Contributions(self.form.scale, base, values, classes)
+
+    @abstractmethod
+    def explained(self, row: Sequence[float]) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+        """Return ``base`` and ``values`` of a row's `Contributions`."""
+
+    def _require_width(self, row: Sequence[float]) -> None:
+        if len(row) != self.form.features:
+            raise DataError(f"a row has {len(row)} features, but the model reads {self.form.features}")
 
 
 def unreadable(why: str) -> DataError:

@@ -13,7 +13,7 @@ from itertools import accumulate
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from perennial.serving.scorer_base import Contributions, FlatScorer, Form, unreadable
+from perennial.serving.scorer_base import FlatScorer, Form, unreadable
 
 if TYPE_CHECKING:
     from perennial.serving.scorer_base import Matrix
@@ -87,7 +87,7 @@ class LinearScorer(FlatScorer):
         raw += np.array(self._intercept)[:, None]
         return raw.T
 
-    def contributions(self, row: Sequence[float]) -> Contributions:
+    def explained(self, row: Sequence[float]) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
         """Return each feature's weight times how far it is from its mean over the training rows.
 
         These are its Shapley values if features are independent of one another.
@@ -106,8 +106,7 @@ class LinearScorer(FlatScorer):
                 added[place] = (0.0 if chosen is None else category_weights[chosen]) - usual
             base.append(expected)
             values.append(tuple(added))
-        classes = self.form.seen[-len(base) :] if self.form.outputs > 1 else ()
-        return Contributions(self.form.scale, tuple(base), tuple(values), classes)
+        return tuple(base), tuple(values)
 
     def _prepared(self, row: Sequence[float]) -> list[float]:
         prepared = []

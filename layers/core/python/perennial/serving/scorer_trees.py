@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from perennial.serving.scorer_base import Contributions, FlatScorer, Form, unreadable, whole
+from perennial.serving.scorer_base import FlatScorer, Form, unreadable, whole
 
 if TYPE_CHECKING:
     from perennial.serving.scorer_base import Matrix
@@ -89,7 +89,7 @@ class TreesScorer(FlatScorer):
         raw: Matrix = self._bulk.raw_matrix(matrix)
         return raw
 
-    def contributions(self, row: Sequence[float]) -> Contributions:
+    def explained(self, row: Sequence[float]) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
         """Return the Shapley values of a row's features, of the game in which an unknown feature follows both branches.
 
         Each branch counts with the share of the training rows that took it (S. Lundberg et al., *From local
@@ -99,8 +99,7 @@ class TreesScorer(FlatScorer):
 
         with np.errstate(over="ignore", invalid="ignore"):
             base, values = self._shapley.values(np.array(row, dtype=np.float64))
-        classes = self.form.seen[-len(base) :] if self.form.outputs > 1 else ()
-        return Contributions(self.form.scale, tuple(base.tolist()), tuple(map(tuple, values.tolist())), classes)
+        return tuple(base.tolist()), tuple(map(tuple, values.tolist()))
 
     @cached_property
     def _bulk(self) -> Any:

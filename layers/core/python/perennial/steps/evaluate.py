@@ -20,7 +20,7 @@ from perennial.serving.artifact import read_files
 from perennial.serving.integrity import read_manifest
 from perennial.serving.scorer import scorer_of, served_file
 from perennial.steps.admit import candidates_of
-from perennial.steps.candidate_files import judged_by
+from perennial.steps.judged_files import judged_by
 from perennial.steps.recording import recorded
 from perennial.steps.verified import (
     download_verified,

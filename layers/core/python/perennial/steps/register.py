@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from perennial import keys
 from perennial.definitions import Model
 from perennial.errors import NotFoundError
-from perennial.manifest import Manifest
+from perennial.manifest import Manifest, RequestView, feature_column
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet, Verdict
 from perennial.reporting.page import page
@@ -17,6 +17,7 @@ from perennial.serving.scorer import FLAT_FILE
 from perennial.steps.admit import claim_name
 from perennial.steps.candidate_files import GRAPH_FILE
 from perennial.steps.intact import write_once
+from perennial.steps.masking import kept_of
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
 from perennial.steps.verified import (
@@ -141,6 +142,13 @@ def _write_card(
     return key
 
 
+def _request(view: RequestView | None, training_set: TrainingSet) -> RequestView | None:
+    """Return the request view with the program that gave the same values when the training set was made."""
+    if view is None or training_set.request is None:
+        return view
+    return view.model_copy(update={"program": training_set.request.program})
+
+
 def _manifest(
     ports: Ports, train_run: Run, number: int, verdict: Verdict, training_set: TrainingSet, report: CandidateReport
 ) -> Manifest:
@@ -160,12 +168,14 @@ def _manifest(
         features=report.features,
         categories=training_set.categories,
         classes=training_set.classes,
-        request=sources.request,
+        request=_request(sources.request, training_set),
         stored=sources.stored,
         inputs=sources.inputs,
         ignored=sources.ignored,
         event_time=sources.event_time,
         null=sources.null,
+        log=kept_of(ports.definitions, model.name),
+        required=tuple(feature_column(*name.split(".", 1)) for name in model.required),
         onnx_input=report.onnx_input,
         onnx_output=report.onnx_output,
         files={GRAPH_FILE: report.onnx_sha256} | ({FLAT_FILE: report.flat_sha256} if report.flat_sha256 else {}),

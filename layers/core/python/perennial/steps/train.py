@@ -29,10 +29,9 @@ from perennial.steps.candidate_files import (
     GRAPH_FILE,
     REPORT_FILE,
     ModelFiles,
-    judged_by,
-    require_same_bits,
     write_candidate,
 )
+from perennial.steps.judged_files import judged_by, require_same_bits
 from perennial.steps.recording import recorded
 from perennial.steps.reuse import Work, remember, reuse, training_depends_on
 from perennial.steps.searched import with_chosen_parameters

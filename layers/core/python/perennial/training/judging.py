@@ -174,6 +174,7 @@ def _report(
         backtests={each.report.candidate: each.report.backtests for each in contenders if each.report.backtests},
         size=evidence.size,
         milliseconds=evidence.milliseconds,
+        request=training_set.request and training_set.request.model_copy(update={"program": None}),
         rejected=evidence.rejected,
         verdict=verdict,
     )  # fmt: skip
