@@ -35,6 +35,7 @@ from perennial.training.problem import Problem, problem_of
 from perennial.training.report import CandidateReport
 from perennial.training.rows import Rows, history_start, read_rows
 from perennial.training.scoring import INPUT, OUTPUT, score
+from perennial.training.windows import choose_window
 
 
 class Request(BaseModel):
@@ -138,7 +139,12 @@ def train(
     def fit_and_predict(rows: Rows, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return predict(fit(candidate, rows, model.seed, problem), features)
 
-    start = history_start(training_set.split_at, candidate.history)
+    start, windows = history_start(training_set.split_at, candidate.history), ()
+    if candidate.windows:
+        start, windows = choose_window(
+            fit_and_predict, learning, training_set.split_at, model.split.holdout, candidate.windows,
+            task=model.task, metric=model.metric, change_point=latest_level,
+        )  # fmt: skip
     recent = learning if start is None else learning.since(start)
     fitted = fit(candidate, recent, model.seed, problem)
     artifact = export(fitted)
@@ -160,8 +166,10 @@ def train(
         metrics=metrics(holdout.target, expected, model.task),
         backtests=backtest(
             fit_and_predict, learning, training_set.split_at, model.split.holdout, model.split.backtests,
-            task=model.task, history=candidate.history,
+            task=model.task, history=None if start is None else training_set.split_at - start,
         ),
+        windows=windows,
+        learnt_from=start,
         parity_error=parity_error(expected, prediction),
         baseline=baselines(recent.features, training_set),
         prediction_baseline=make_histogram(one_number_each(prediction)),

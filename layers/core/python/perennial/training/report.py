@@ -21,6 +21,17 @@ class Backtest(Record):
     metrics: dict[str, float]
 
 
+class WindowTrial(Record):
+    """What learning from one of a candidate's windows would have come to on the latest stretch before the holdout."""
+
+    window: str
+    rows: int
+    """Rows that it would have learnt from."""
+    metrics: dict[str, float]
+    """None where there were too few rows to learn from, or to judge."""
+    chosen: bool
+
+
 class CandidateReport(Record):
     """Everything that the manifest of a version will say of its training.
 
@@ -48,6 +59,10 @@ class CandidateReport(Record):
     """On the held-out rows."""
     backtests: tuple[Backtest, ...] = ()
     """What it would have reached in earlier times, the earliest first."""
+    windows: tuple[WindowTrial, ...] = ()
+    """How its window was chosen, of a candidate that has several."""
+    learnt_from: datetime | None = None
+    """Event time from which it learnt; None: from the beginning."""
     parity_error: float
     baseline: dict[str, Histogram]
     """Feature column to its distribution over the rows that it learnt from."""
