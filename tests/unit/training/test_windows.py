@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from perennial.monitoring.change_point import change_point
 
 from perennial.definitions import Candidate
+from perennial.monitoring.change_points import change_points, unchanged_since
 from perennial.training.rows import Rows
 from perennial.training.windows import choose_window, latest_change, window_start
 
 BEGIN = datetime(2019, 1, 1)
 DAY = timedelta(days=1)
 WINDOWS: tuple[str | timedelta, ...] = ("all", timedelta(days=20), "since change")
+
+
+def since(series: Sequence[float], rows: Sequence[float]) -> int:
+    return unchanged_since(change_points(series, rows))
 
 
 def world(days: int, changes_after: int | None, by: float = 3.0, seed: int = 1) -> Rows:
@@ -40,7 +45,7 @@ def by_line(learning: Rows, features: npt.NDArray[np.float64]) -> npt.NDArray[np
 
 def choose(rows: Rows, days: int, windows: tuple[str | timedelta, ...] = WINDOWS) -> Any:
     return choose_window(
-        by_line, rows, BEGIN + days * DAY, 7 * DAY, windows, task="regression", metric="mae", change_point=change_point
+        by_line, rows, BEGIN + days * DAY, 7 * DAY, windows, task="regression", metric="mae", unchanged_since=since
     )
 
 
@@ -59,7 +64,7 @@ def test_after_a_change_the_rows_since_it_are_learnt_from() -> None:
 
 def test_without_a_change_since_change_means_all() -> None:
     rows = world(100, changes_after=None)
-    assert latest_change(rows, change_point) is None
+    assert latest_change(rows, since) is None
     start, trials = choose(rows, 100, ("since change", "all"))
     assert start is None
     assert [trial.chosen for trial in trials] == [True, False]  # of equals the first
@@ -68,7 +73,7 @@ def test_without_a_change_since_change_means_all() -> None:
 def test_the_latest_of_two_changes_counts() -> None:
     rows = world(100, changes_after=40)
     rows.target[40 * 80 :] -= 5
-    changed = latest_change(rows, change_point)
+    changed = latest_change(rows, since)
     assert changed is not None
     assert abs(changed - (BEGIN + 80 * DAY)) <= DAY
 
@@ -77,7 +82,7 @@ def test_a_change_of_the_features_alone_is_none() -> None:
     rows = world(100, changes_after=None)
     rows.features[40 * 60 :, 0] += 4
     rows.target[40 * 60 :] += 8  # as the line has it
-    assert latest_change(rows, change_point) is None
+    assert latest_change(rows, since) is None
 
 
 def test_nothing_of_the_stretch_that_judges_lays_a_window() -> None:
@@ -85,8 +90,8 @@ def test_nothing_of_the_stretch_that_judges_lays_a_window() -> None:
     rows = world(100, changes_after=96)
     _, trials = choose(rows, 100, ("since change", "all"))
     assert trials[0].rows == trials[1].rows == 40 * 93
-    since = window_start("since change", rows, BEGIN + 100 * DAY, change_point)
-    assert since is None or since >= BEGIN + 95 * DAY
+    begin = window_start("since change", rows, BEGIN + 100 * DAY, since)
+    assert begin is None or begin >= BEGIN + 95 * DAY
 
 
 def test_with_too_few_rows_to_judge_the_first_window_is_taken() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import BaseModel, Field
 from perennial import keys
 from perennial.definitions import Candidate, Model
 from perennial.errors import DataError
+from perennial.monitoring.change_points import change_points, unchanged_since
 from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import Made, TrainingSet
@@ -32,7 +34,7 @@ from perennial.training.candidates import fit, predict, resolved_parameters
 from perennial.training.evaluation import metrics, parity_error
 from perennial.training.export import export
 from perennial.training.problem import Problem, problem_of
-from perennial.training.report import CandidateReport
+from perennial.training.report import CandidateReport, WindowTrial
 from perennial.training.rows import Rows, history_start, read_rows
 from perennial.training.scoring import INPUT, OUTPUT, score
 from perennial.training.windows import choose_window
@@ -139,11 +141,12 @@ def train(
     def fit_and_predict(rows: Rows, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return predict(fit(candidate, rows, model.seed, problem), features)
 
-    start, windows = history_start(training_set.split_at, candidate.history), ()
+    start = history_start(training_set.split_at, candidate.history)
+    windows: tuple[WindowTrial, ...] = ()
     if candidate.windows:
         start, windows = choose_window(
             fit_and_predict, learning, training_set.split_at, model.split.holdout, candidate.windows,
-            task=model.task, metric=model.metric, change_point=latest_level,
+            task=model.task, metric=model.metric, unchanged_since=_unchanged_since,
         )  # fmt: skip
     recent = learning if start is None else learning.since(start)
     fitted = fit(candidate, recent, model.seed, problem)
@@ -176,6 +179,10 @@ def train(
         libraries=libraries(candidate),
     )  # fmt: skip
     return report, artifact
+
+
+def _unchanged_since(series: Sequence[float], rows: Sequence[float]) -> int:
+    return unchanged_since(change_points(series, rows))
 
 
 def _take_over(ports: Ports, request: Request, made: Made) -> None:

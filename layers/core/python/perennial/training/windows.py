@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -15,8 +15,8 @@ from perennial.training.evaluation import metrics
 from perennial.training.report import WindowTrial
 from perennial.training.rows import Rows
 
-ChangePoint = Callable[[npt.NDArray[np.float64]], int | None]
-"""A series → the place of the first value of its latest level, None if it has one level only."""
+UnchangedSince = Callable[[Sequence[float], Sequence[float]], int]
+"""A series and the rows of each figure → the place from which it is what it is now, 0 if it never changed."""
 PERIODS = 200
 """How finely time is cut to look for a change: a period has 1/200 of the time that the rows span, a day at least."""
 
@@ -30,7 +30,7 @@ def choose_window(
     *,
     task: Task,
     metric: str,
-    change_point: ChangePoint,
+    unchanged_since: UnchangedSince,
 ) -> tuple[datetime | None, tuple[WindowTrial, ...]]:
     """Try each window on the latest stretch before ``split_at`` that is as long as the holdout.
 
@@ -47,8 +47,8 @@ def choose_window(
         In the definition's order; of equals the first wins.
     metric : str
         By which they are compared.
-    change_point : callable
-        Finds the latest change of a series.
+    unchanged_since : callable
+        Finds the latest change of a series: `perennial.monitoring.change_points`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def choose_window(
     judged: dict[str | timedelta, dict[str, float]] = {}
     learnt: dict[str | timedelta, int] = {}
     for window in windows:
-        start = window_start(window, earlier, stretch.start, change_point)
+        start = window_start(window, earlier, stretch.start, unchanged_since)
         learning = earlier if start is None else earlier.since(start)
         learnt[window] = len(learning)
         if min(len(learning), len(judging)) < LEAST_ROWS or (
@@ -76,20 +76,22 @@ def choose_window(
         WindowTrial(window=_text(window), rows=learnt[window], metrics=judged.get(window, {}), chosen=window == best)
         for window in windows
     )
-    return window_start(best, rows, split_at, change_point), trials
+    return window_start(best, rows, split_at, unchanged_since), trials
 
 
-def window_start(window: str | timedelta, rows: Rows, until: datetime, change_point: ChangePoint) -> datetime | None:
+def window_start(
+    window: str | timedelta, rows: Rows, until: datetime, unchanged_since: UnchangedSince
+) -> datetime | None:
     """Return the event time from which a window before ``until`` reaches; None means from the beginning."""
     if isinstance(window, timedelta):
         return until - window
     if window == ALL:
         return None
     assert window == SINCE_CHANGE, f"a window is a length, {ALL!r} or {SINCE_CHANGE!r}, not {window!r}"
-    return latest_change(rows, change_point)
+    return latest_change(rows, unchanged_since)
 
 
-def latest_change(rows: Rows, change_point: ChangePoint) -> datetime | None:
+def latest_change(rows: Rows, unchanged_since: UnchangedSince) -> datetime | None:
     """Return when the target last began to follow from the features in another way; None if it never did.
 
     A straight line through all rows leaves a residual at each; its mean by period is the series that is looked at. What
@@ -105,8 +107,8 @@ def latest_change(rows: Rows, change_point: ChangePoint) -> datetime | None:
     counts = np.bincount(place)
     filled = np.flatnonzero(counts)
     means = np.bincount(place, weights=residual)[filled] / counts[filled]
-    changed = change_point(means)
-    if changed is None:
+    changed = unchanged_since(means.tolist(), counts[filled].tolist())
+    if changed == 0:
         return None
     return datetime(1970, 1, 1) + timedelta(microseconds=first + int(filled[changed]) * period)
 
