@@ -19,6 +19,7 @@ from constructs import Construct
 from infra.approval import ApprovalGate, longest_wait
 from infra.ask_again import AskAgain
 from infra.batch import Job
+from infra.delivery import WORK, longest_delivery
 from infra.machine import Failure, Foundation, Machine
 from infra.search import Search
 from infra.step import RUN_ID, SizedStep, Step, resilient
@@ -58,6 +59,7 @@ class Train(Construct):
         super().__init__(scope, id)
         self._deployment = on.deployment
         self._undelivered = undelivered
+        self._delivery = longest_delivery(models)
         model = sfn.JsonPath.string_at("$.model")
         failure = Failure(self, "Failure", function=on.functions["fail"], kind="train", subject=model).chain
         request = {"run_id": RUN_ID, "model": model}
@@ -107,9 +109,12 @@ class Train(Construct):
                     admitted
                 )
             ),
-            # A run holds its model's claim for six hours at most; it gives it back before it waits for a person. One
-            # that is refused waits for no longer than `admit` lets it, to ask again.
-            timeout=Duration.hours(6).plus(_longer(longest_wait(models), Duration.days(LONGEST_BACKOFF.days))),
+            # A run holds its model's claim for six hours at most; it gives it back before it waits for a person, and
+            # before its version stands beside the champion. One that is refused waits for no longer than `admit` lets
+            # it, to ask again.
+            timeout=Duration.hours(6).plus(
+                _longer(longest_wait(models).plus(self._delivery), Duration.days(LONGEST_BACKOFF.days))
+            ),
             key=on.storage.key,
         )
 
@@ -161,7 +166,7 @@ class Train(Construct):
                 }
             ),
             result_path=sfn.JsonPath.DISCARD,
-            task_timeout=sfn.Timeout.duration(Duration.minutes(40)),
+            task_timeout=sfn.Timeout.duration(WORK.plus(Duration.minutes(10)).plus(self._delivery)),
         )
 
     def _on_data(self, model: Model) -> None:

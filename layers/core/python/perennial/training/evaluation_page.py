@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from perennial.records import Verdict
+from perennial.records import CompiledView, Verdict
 from perennial.reporting.blocks import (
     Badge,
     Block,
@@ -280,7 +280,16 @@ def _origin(report: EvaluationReport) -> Table:
     if report.rejected is not None:
         bad, rows = report.rejected
         facts.append(("Quarantined rows of the uploads", f"{bad} of {rows} ({share(bad, rows)})"))
+    if report.request is not None:
+        facts.append(("Request view", _served(report.request)))
     return Table("Ids by which all of this is found", ["What", "Which"], [[name, Code(text)] for name, text in facts])
+
+
+def _served(view: CompiledView) -> str:
+    """Say what computes the request view of the version, and what that was found out on."""
+    if view.reason:
+        return f"served by DuckDB; not compiled: {view.reason}"
+    return f"compiled; gave the SQL's values on {several(view.rows, 'held-out row')}"
 
 
 def _day(at: datetime) -> float:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from perennial.definitions import Task
-from perennial.records import Record, Verdict
+from perennial.records import CompiledView, Record, Verdict
 from perennial.training.calibration import Fit
 from perennial.training.importance import Importance
 from perennial.training.report import Backtest, WindowTrial
@@ -63,6 +63,8 @@ class EvaluationReport(Record):
     """Bytes of the best candidate's ONNX file."""
     milliseconds: float
     """That it takes for one row: a median, which is another one on each try."""
+    request: CompiledView | None = None
+    """How the request view is served: by a program, or by the engine and why; without the program itself."""
     rejected: tuple[int, int] | None
     """Quarantined rows and all rows of the uploads that were learnt from."""
     verdict: Verdict

@@ -53,6 +53,10 @@ class CandidateReport(Record):
     onnx_input: str
     onnx_output: str
     onnx_sha256: str
+    flat_sha256: str | None = None
+    """Of the flat file; None of a custom estimator and of a model that was trained elsewhere."""
+    baseline_sha256: str | None = None
+    """Of ``baseline.json``; None of a model that was trained elsewhere."""
     rows: int
     """Rows that it learnt from."""
     metrics: dict[str, float]
@@ -64,6 +68,7 @@ class CandidateReport(Record):
     learnt_from: datetime | None = None
     """Event time from which it learnt; None: from the beginning."""
     parity_error: float
+    """Largest relative difference between any two of the estimator, the ONNX file and the flat file."""
     baseline: dict[str, Histogram]
     """Feature column to its distribution over the rows that it learnt from."""
     prediction_baseline: Histogram
