@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.access import Access
+from infra.ask_again import AskAgain
 from infra.backfill import Backfill
 from infra.batch import Batch, Job
 from infra.bulk import Bulk
@@ -203,7 +204,8 @@ class Perennial(Stack):
         deploy = Delivery(
             self, "Delivery", stage=stage, deployment=name, functions=functions, models=models, key=storage.key
         ).machine
-        train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
+        asking = AskAgain(self, "AskAgain", on=on).machine
+        train = Train(self, "Train", on=on, deploy=deploy, asking=asking, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
         PredictionLog(self, "PredictionLog", functions=functions)
         monitoring = Monitoring(
@@ -227,13 +229,16 @@ class Perennial(Stack):
             "rebuild": Rebuild(self, "Rebuild", on=on).machine,
             "batch_predict": Bulk(self, "Bulk", on=on, undelivered=undelivered).machine,
         }
-        monitoring.watch({verb: machine.machine for verb, machine in machines.items()}, serving.api)
+        watched = {**machines, "ask_again": asking}
+        monitoring.watch({verb: machine.machine for verb, machine in watched.items()}, serving.api)
         monitoring.dashboard(
             models,
             [alarm for of in alarms.values() for alarm in of],
             {verb: machine.machine for verb, machine in machines.items()},
             name,
         )
+        # It makes no run of its own: the refused run says that it asks again.
+        self._grant_asking(stage, asking, train.machine)
         for kind, machine in machines.items():
             machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)
         self._grant_machines(stage, functions, batch, machines)
@@ -293,16 +298,19 @@ class Perennial(Stack):
             if stage.tracing:
                 _allow(machine, _TRACES, "*")
         self._grant_uploads(machines["backfill"])
-        # A policy of its own, as in `_grant_uploads`.
-        itself = iam.PolicyStatement(
-            actions=["states:StartExecution"], resources=[machines["train"].machine.state_machine_arn]
-        )
-        iam.Policy(self, "AskAgain", roles=[machines["train"].role], statements=[itself])
         train, deploy = machines["train"], machines["deploy"].machine
         _allow(train, ["states:StartExecution"], deploy.state_machine_arn)
         executions = self._arn("states", f"execution:{deploy.state_machine_name}:*")
         _allow(train, ["states:DescribeExecution", "states:StopExecution"], executions)
         _allow(train, _WAITING, self._arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"))
+
+    def _grant_asking(self, stage: Stage, asking: Machine, train: Machine) -> None:
+        """Let a refused training leave an execution behind, and that one start a training."""
+        _allow(train, ["states:StartExecution"], asking.machine.state_machine_arn)
+        _allow(asking, ["states:StartExecution"], train.machine.state_machine_arn)
+        _allow(asking, _LOG_DELIVERY, "*")
+        if stage.tracing:
+            _allow(asking, _TRACES, "*")
 
     def _grant_jobs(self, machine: Machine, jobs: Sequence[Job]) -> None:
         """Let a machine run jobs, and read what they returned in the catalog."""

@@ -138,9 +138,9 @@ def test_what_an_idle_deployment_is_billed_for_is_what_the_documentation_says(
     said = dict(rows)
     models = 1
     for stack in (dev, prod):
-        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 10 + 3 * models
+        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 12 + 3 * models
         assert len(stack.resources("AWS::CloudWatch::Dashboard")) == 1
-    assert (said["alarms"], said["dashboard"]) == ("10, and 3 for each model", "1")
+    assert (said["alarms"], said["dashboard"]) == ("12, and 3 for each model", "1")
     endpoints = prod.properties("AWS::EC2::VPCEndpoint").values()
     billed = [len(found["SubnetIds"]) for found in endpoints if found["VpcEndpointType"] == "Interface"]
     assert said["`prod`: VPC endpoints"] == f"{sum(billed)} ({len(billed)} services in {billed[0]} zones)"
