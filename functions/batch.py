@@ -12,7 +12,7 @@ from perennial.ports import Ports
 
 STEPS: tuple[str, ...] = ("ingest", "backfill", "gather", "features", "forget", "admit", "training_set", "search")
 STEPS += ("trial", "train", "take_submission", "evaluate", "register", "ask_approval", "settle_approval", "smoke")
-STEPS += ("promote", "fail", "rebuild")
+STEPS += ("advance", "promote", "fail", "rebuild", "batch_predict", "score", "collect")
 DONE, WRONG, TRANSIENT = 0, 10, 20
 log = logging.getLogger("perennial")
 

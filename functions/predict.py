@@ -1,38 +1,40 @@
-"""Answer with predictions: the Lambda handler of ``POST /models/{model}[/versions/{version}]/predict``."""
+"""Answer with predictions: the Lambda handler of ``POST /models/…/predict`` and ``POST /v2/models/…/infer``."""
 
-import os
-from datetime import timedelta
 from weakref import WeakKeyDictionary
 
 from perennial.aws.api import Call, api_handler
-from perennial.ports import Catalog, Ports
-from perennial.serving.ids import RANDOM_BYTES, make_request_id
-from perennial.serving.payload import parse_instances
-from perennial.settings import Settings
+from perennial.aws.lean import runtime
+from perennial.serving.answers import render
+from perennial.serving.bodies import read_body
+from perennial.serving.ports import Registry, ServingPorts
+from perennial.serving.predictors import Predictors
 from perennial.steps import predict
 
-_kept: WeakKeyDictionary[Catalog, predict.Predictors] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[Registry, Predictors] = WeakKeyDictionary()
 
 
-def predictors(catalog: Catalog) -> predict.Predictors:
+def predictors(catalog: Registry) -> Predictors:
     """Return what is kept between invocations: versions for good, pointers for as long as the settings say."""
     if catalog not in _kept:
-        _kept[catalog] = predict.Predictors(timedelta(seconds=Settings.from_env().pointer_ttl_seconds))
+        _kept[catalog] = Predictors(runtime.pointer_ttl())
     return _kept[catalog]
 
 
-def answer(call: Call, ports: Ports) -> predict.Answer:
-    """Parse the instances, give the request its id and run the step."""
-    instances = parse_instances(call.body)
+def answer(call: Call, ports: ServingPorts) -> str:
+    """Parse the rows, run the step and answer in the shape that was asked in."""
+    asked = read_body(call.body, call.resource)
     at = ports.clock.now()
-    request = predict.Request.model_construct(  # parse_instances has checked what pydantic would check again
+    request = predict.Request(
         model=call.path["model"],
         version=call.version,
-        instances=[dict(instance) for instance in instances],
-        request_id=make_request_id(at, os.urandom(RANDOM_BYTES)),
+        instances=asked.rows,
+        request_id=runtime.new_request_id(at),
         at=at,
+        route_key=call.header("X-Route-Key"),
+        explain=asked.explain,
+        place=asked.place,
     )
-    return predict.run(request, ports, predictors(ports.catalog))
+    return render(predict.run(request, ports, predictors(ports.catalog)), asked)
 
 
-handler = api_handler(200, answer)
+handler = api_handler(200, answer, runtime.serving_ports)

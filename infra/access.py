@@ -25,6 +25,8 @@ class Access:
 
     uploads: Literal["read", "delete"] | None = None
     """What it does with what was uploaded, in all versions; ``delete``: it reads it and deletes it."""
+    uploads_below: str = ""
+    """What the keys of these uploads begin with."""
     reads: tuple[str, ...] = ()
     """Key patterns of the artifacts bucket that it reads."""
     writes: tuple[str, ...] = ()
@@ -73,7 +75,7 @@ class Access:
             yield _allow(("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"), storage.key.key_arn)
 
     def _uploads(self, storage: Storage) -> Iterator[iam.PolicyStatement]:
-        objects = storage.raw.arn_for_objects("*")
+        objects = storage.raw.arn_for_objects(f"{self.uploads_below}*")
         if self.uploads:
             yield _allow(("s3:GetObject", "s3:GetObjectVersion"), objects)
             yield _allow(("s3:ListBucket", "s3:ListBucketVersions"), storage.raw.bucket_arn)

@@ -1,4 +1,4 @@
-"""The CDK app: ``cdk deploy -c stage=local|dev|prod -c definitions=DIR -c name=STACK``."""
+"""The CDK app: ``cdk deploy -c stage=local|dev|prod -c definitions=DIR -c name=STACK -c auth=iam|jwt|api_key``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_cdk import App, CliCredentialsStackSynthesizer, Tags
 
 from infra.code import DEFINITIONS
 from infra.stack import Perennial
-from infra.stage import stage
+from infra.stage import CONTEXT, stage
 from perennial.definitions.files import find_definitions, load_definitions
 from perennial.errors import DefinitionError
 
@@ -34,7 +34,8 @@ def build(app: App) -> Perennial:
     """
     for flag, value in FLAGS.items():
         app.node.set_context(flag, value)
-    chosen = stage(app.node.try_get_context("stage") or "dev")
+    callers = {name: app.node.try_get_context(name) for name in CONTEXT}
+    chosen = stage(app.node.try_get_context("stage") or "dev", callers)
     folder = find_definitions(Path(app.node.try_get_context("definitions") or DEFINITIONS).resolve())
     name = app.node.try_get_context("name") or f"perennial-{chosen.name}"
     # The local cloud enforces IAM and has no bootstrap roles.

@@ -15,12 +15,21 @@ from infra.deployment import Deployment
 from infra.display import Display
 from infra.local.cloud import Endpoint, LocalCloud
 from perennial.data.check import check_definitions
+from perennial.data.feature_types import categorical_features
+from perennial.data.views.compiled import compile_request_view
 from perennial.definitions.files import Definitions, load_definitions
 from perennial.training.check import check_candidates
 
 
-def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Deployment:
+def bring_up(
+    stage: str, stack: str, definitions: Path, display: Display, context: Mapping[str, str] | None = None
+) -> Deployment:
     """Check the definitions, start the local cloud if the stage is local, and deploy the stack.
+
+    Parameters
+    ----------
+    context : mapping or None
+        More context values for the app, such as who may call (see `infra.stage`).
 
     Raises
     ------
@@ -39,7 +48,7 @@ def bring_up(stage: str, stack: str, definitions: Path, display: Display) -> Dep
             stack=stack,
             environment=environment(endpoint),
             definitions=definitions,
-            context={"name": stack},
+            context={**(context or {}), "name": stack},
             output=endpoint.state / "cdk.out" if endpoint else None,
             report=report,
         )
@@ -58,6 +67,21 @@ def read_definitions(folder: Path) -> Definitions:
     check_definitions(definitions)
     check_candidates(definitions)
     return definitions
+
+
+def request_views_served(definitions: Definitions) -> dict[str, str]:
+    """Say of each request view that a model reads whether it is compiled, and if not, why."""
+    served: dict[str, str] = {}
+    for model in definitions.models.values():
+        compiled = compile_request_view(model, definitions, categorical_features(model, definitions))
+        if compiled is None:
+            continue
+        name = next(name for name in model.features if definitions.view(name).kind == "request")
+        if compiled.reason:  # what any model has to leave to the engine is worth knowing
+            served[name] = f"served by DuckDB; not compiled: {compiled.reason}"
+        else:
+            served.setdefault(name, "compiled")
+    return served
 
 
 def take_down(stage: str, stack: str, display: Display) -> None:

@@ -12,6 +12,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from infra.cli_api import api
+from infra.cli_bulk import bulk
 from infra.cli_data import data
 from infra.cli_experiments import experimenting
 from infra.cli_features import features
@@ -35,6 +37,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data)
+app.add_typer(bulk)
+app.add_typer(api)
 app.add_typer(registry)
 app.add_typer(experimenting)
 app.add_typer(lineage)
@@ -42,12 +46,25 @@ app.add_typer(features, name="features")
 
 
 @app.command()
-def up(definitions: Folder = DEFINITIONS, stage: Stage = "local", name: Name = None, json: Json = False) -> None:
+def up(
+    definitions: Folder = DEFINITIONS,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("-c", "--context", metavar="KEY=VALUE", help="Who may call the API: auth=iam|jwt|api_key, …"),
+    ] = None,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
     """Deploy: start the local cloud unless it runs, and bring the stack up to date."""
     from infra.bringup import bring_up
 
     display = Display(json)
-    deployment = bring_up(stage, stack_name(stage, name), definitions, display)
+    wrong = [pair for pair in context or [] if "=" not in pair]
+    if wrong:
+        raise DefinitionError(f"context {wrong[0]}: write -c KEY=VALUE, such as -c auth=jwt")
+    values = dict(pair.split("=", 1) for pair in context or [])
+    deployment = bring_up(stage, stack_name(stage, name), definitions, display, values)
     rows = sorted(deployment.outputs.items())
     display.result(
         {"name": deployment.name, "endpoint": deployment.endpoint.url if deployment.endpoint else None, **dict(rows)},
@@ -93,7 +110,7 @@ def demo(
 @app.command()
 def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
     """Check definitions without deploying them."""
-    from infra.bringup import read_definitions
+    from infra.bringup import read_definitions, request_views_served
 
     display = Display(json)
     loaded = read_definitions(definitions)
@@ -101,7 +118,11 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
         ("dataset", d.name, f"{several(len(d.columns), 'column')}, {several(len(d.rules), 'row rule')}")
         for d in loaded.datasets.values()
     ]
-    rows += [("view", v.name, f"{v.kind}, from {v.dataset}") for v in loaded.views.values()]
+    served = request_views_served(loaded)
+    rows += [
+        ("view", v.name, f"{v.kind}, from {v.dataset}{f', {served[v.name]}' if v.name in served else ''}")
+        for v in loaded.views.values()
+    ]
     for m in loaded.models.values():
         features, candidates = sum(map(len, m.features.values())), ", ".join(c.name for c in m.candidates)
         rows.append(("model", m.name, f"{m.target} from {features} features, by {candidates}"))
@@ -115,7 +136,7 @@ def check(definitions: Folder = DEFINITIONS, json: Json = False) -> None:
 def runs(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A run's id, or its first characters.")] = None,
     kind: Annotated[
-        Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild"] | None,
+        Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild", "batch_predict"] | None,
         typer.Option(help="Only runs of this kind."),
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Only this dataset or model.")] = None,
@@ -203,7 +224,10 @@ def feedback(
 
     display = Display(json)
     answer = send_labels(Deployment.connect(stage, name), model, read_json_rows(file, "labels"))
-    display.result(answer, f"{several(answer['accepted'], 'label')} accepted, {answer['duplicates']:,} known already")
+    told = f"{several(answer['accepted'], 'label')} accepted, {answer['duplicates']:,} known already"
+    if answer["unlogged"]:
+        told += f"; {answer['unlogged']:,} of predictions that are not in the log, or not yet"
+    display.result(answer, told)
 
 
 @app.command()
@@ -245,13 +269,15 @@ def rollback(
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Let the version that served before serve again, in one transaction."""
+    """Withdraw the version on its way to serve, or let the one that served before serve again, in one transaction."""
     from infra.registry import roll_back
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
     before, moved = roll_back(deployment.ports, model, to, deployment.person, reason)
-    display.result(moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, instead of {before}")
+    display.result(
+        moved.model_dump(mode="json"), f"{model}: version {moved.version} serves, and version {before} no more"
+    )
 
 
 @app.command()

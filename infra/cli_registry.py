@@ -71,22 +71,26 @@ def promote(
     override_gate: Annotated[
         bool, typer.Option("--override-gate", help="Although the gate refused it; what is not intact never serves.")
     ] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Without the phases beside the champion that the model has.")
+    ] = False,
     wait: Wait = True,
     stage: Stage = "local",
     name: Name = None,
     json: Json = False,
 ) -> None:
-    """Try a version and let it serve; exit code 1 if it does not."""
+    """Try a version and let it serve, by the model's phases; exit code 1 if it does not."""
     from infra.operations import follow_started
+    from infra.registry import longest_delivery
     from infra.registry import promote as start
 
     display = Display(json)
     deployment = Deployment.connect(stage, name)
-    run_id = start(deployment, model, version, reason, override_gate)
+    run_id = start(deployment, model, version, reason, override_gate, at_once)
     if not wait:
         display.result({"run_id": run_id}, f"started {run_id}")
         return
-    run = follow_started(deployment, run_id, RUN_SECONDS, display.step)
+    run = follow_started(deployment, run_id, RUN_SECONDS + longest_delivery(deployment, model), display.step)
     display.result(run.model_dump(mode="json"), Markup(f"{mark(run.status)} {escape(describe_run(run))}"))
     if run.status != "succeeded":
         raise typer.Exit(1)

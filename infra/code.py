@@ -66,12 +66,17 @@ class Code(Construct):
         zipped = cast(s3_assets.Asset, defined.node.find_child("Code"))
         self.definitions_location = zipped.s3_object_url
         self._ours = [self._layer("Core", core), defined]
-        self._packages = {name: self._third_party(name) for name in layer.LAYERS} if third_party else {}
+        self._packages: dict[str, lambda_.ILayerVersion] = {}
+        self._third_party_layers = third_party
         self._folder = definitions
 
     def layers(self, packages: str) -> list[lambda_.ILayerVersion]:
         """Return the layers of a function that needs the packages of that name (see ``infra.layer``)."""
-        return [*self._ours, *([self._packages[packages]] if self._packages else [])]
+        if not self._third_party_layers:
+            return [*self._ours]
+        if packages not in self._packages:
+            self._packages[packages] = self._third_party(packages)
+        return [*self._ours, self._packages[packages]]
 
     def image(self) -> ecr_assets.DockerImageAsset:
         """Return the container that runs any step; it is built when the stack is deployed."""

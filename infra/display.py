@@ -146,6 +146,9 @@ def describe_run(run: Run) -> str:
         return ", ".join(
             [run.inputs.get("name", ""), *(f"{k} {v:,.4g}" for k, v in outputs.get("metrics", {}).items())]
         )
+    if run.kind == "batch_predict" and "rows" in outputs:
+        rows = f"{several(outputs['rows'], 'row')} of {several(outputs['files'], 'file')}"
+        return f"{rows} by version {outputs['version']}, {outputs['rejected']:,} rejected"
     return _describe_version(run.kind, outputs) if "version" in outputs else ""
 
 

@@ -29,6 +29,8 @@ class Shape:
     """Time after which it is stopped."""
     packages: str = "data"
     """The layer of packages that it imports."""
+    auth: str | None = None
+    """The stage's ``auth`` that it is for; None means that there is always use for it."""
     disk: int = 512
     """Temporary storage in MiB; what is beyond 512 costs while it runs."""
 
@@ -46,16 +48,32 @@ SHAPES: dict[str, Shape] = {
     "ask_approval": Shape(memory=1024, seconds=60),
     "settle_approval": Shape(memory=1024, seconds=60),
     "smoke": Shape(memory=1769, seconds=120, packages="serving"),
+    "advance": Shape(memory=1769, seconds=300),
     "promote": Shape(memory=1024, seconds=60),
     "fail": Shape(memory=1024, seconds=60),
     "predict": Shape(memory=1769, seconds=29, packages="serving"),
+    "log_predictions": Shape(memory=1024, seconds=120),
     "feedback": Shape(memory=1769, seconds=29),
+    "batch_predict": Shape(memory=1769, seconds=120),
+    "score": Shape(memory=3008, seconds=900, packages="serving", disk=10240),
+    "collect": Shape(memory=1769, seconds=300),
+    "describe": Shape(memory=1024, seconds=29),
+    "authorize": Shape(memory=1024, seconds=10, packages="auth", auth="jwt"),
     "monitor": Shape(memory=1769, seconds=300),
 }
 """Every verb that is a function; what is too large for one is a job (see ``infra.batch``).
 
 API Gateway waits 29 seconds for an answer, so nothing behind it may run longer.
 """
+
+NOT_WAITED_FOR = ("monitor", "log_predictions")
+"""The functions that are called by who does not wait for them: the clock, and CloudWatch Logs."""
+RAW_DAYS = 3
+"""How long the log of ``predict`` is kept, which has every request's values: in minutes the prediction log has them."""
+
+
+WAITED = ("predict",)
+"""The verbs whose first answer somebody waits for: a stage may have their starts prepared."""
 
 
 class Functions(Construct):
@@ -76,9 +94,17 @@ class Functions(Construct):
         super().__init__(scope, id)
         environment = settings.to_env()
         self._functions: dict[str, lambda_.Function] = {}
+        self._log_groups: dict[str, logs.ILogGroup] = {}
         for verb, shape in SHAPES.items():
-            group = log_group(
-                self, f"{verb}_log", name=f"{logs_prefix(settings.deployment)}{verb}", stage=stage, key=storage.key
+            if shape.auth not in (None, stage.auth):
+                continue
+            group = self._log_groups[verb] = log_group(
+                self,
+                f"{verb}_log",
+                name=f"{logs_prefix(settings.deployment)}{verb}",
+                stage=stage,
+                key=storage.key,
+                days=RAW_DAYS if verb == "predict" else None,
             )
             self._functions[verb] = lambda_.Function(
                 self,
@@ -97,13 +123,36 @@ class Functions(Construct):
                 log_group=group,
                 logging_format=lambda_.LoggingFormat.JSON,
                 tracing=lambda_.Tracing.ACTIVE if stage.tracing else lambda_.Tracing.DISABLED,
-                # Only the clock calls a function without waiting for it.
-                dead_letter_queue=undelivered if verb == "monitor" else None,
+                dead_letter_queue=undelivered if verb in NOT_WAITED_FOR else None,
+                snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snapstart and verb in WAITED else None,
             )
+        self._aliases = {verb: self._alias(verb, stage) for verb in WAITED if _is_prepared(stage)}
+
+    def called(self, verb: str) -> lambda_.IFunction:
+        """Return what the API calls for a verb: the function, or its published version where that is prepared."""
+        return self._aliases.get(verb, self._functions[verb])
+
+    def _alias(self, verb: str, stage: Stage) -> lambda_.Alias:
+        # Snapshots and processes that wait belong to a version; the alias moves to each new one.
+        return lambda_.Alias(
+            self,
+            f"{verb}_live",
+            alias_name="live",
+            version=self._functions[verb].current_version,
+            provisioned_concurrent_executions=stage.provisioned_concurrency or None,
+        )
+
+    def find(self, verb: str) -> lambda_.Function | None:
+        """Return the function of a verb, None if the stage has no use for it."""
+        return self._functions.get(verb)
 
     def __getitem__(self, verb: str) -> lambda_.Function:
         """Return the function of a verb."""
         return self._functions[verb]
+
+    def log_group(self, verb: str) -> logs.ILogGroup:
+        """Return the log group of a verb's function."""
+        return self._log_groups[verb]
 
     def _role(self, verb: str, group: logs.ILogGroup, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
         write_logs = iam.PolicyStatement(
@@ -115,6 +164,10 @@ class Functions(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={"access": iam.PolicyDocument(statements=[write_logs, *statements])},
         )
+
+
+def _is_prepared(stage: Stage) -> bool:
+    return stage.snapstart or stage.provisioned_concurrency > 0
 
 
 def logs_prefix(deployment: str) -> str:

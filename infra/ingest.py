@@ -13,6 +13,7 @@ from infra.machine import Failure, Foundation, Machine
 from infra.step import RUN_ID, SizedStep
 from infra.storage import Storage
 from infra.update import Update
+from perennial import keys
 
 
 class Ingest(Construct):
@@ -80,8 +81,9 @@ class Ingest(Construct):
                 detail_type=["Object Created"],
                 detail={
                     "bucket": {"name": [storage.raw.bucket_name]},
-                    # Consoles make a "folder" by an empty object whose key ends so; it is no upload.
-                    "object": {"key": [{"anything-but": {"suffix": "/"}}]},
+                    # Consoles make a "folder" by an empty object whose key ends so; it is no upload. What lies below
+                    # predict/ is no dataset's: another machine answers it (see `infra.bulk`).
+                    "object": {"key": [{"anything-but": {"wildcard": ["*/", f"{keys.PREDICT}/*"]}}]},
                 },
             ),
             targets=[

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = ("data", "search", "serving")
+LAYERS = ("auth", "data", "search", "serving")
 """Folders of ``layers/`` that become layers; ``training`` is installed into the container."""
 PYTHON = "3.13"
 PLATFORM = "aarch64-manylinux_2_28"

@@ -9,16 +9,18 @@ from constructs import Construct
 from infra.stage import Stage
 from infra.storage import removal_policy
 
-_RETENTION = {14: logs.RetentionDays.TWO_WEEKS, 365: logs.RetentionDays.ONE_YEAR}
+_RETENTION = {3: logs.RetentionDays.THREE_DAYS, 14: logs.RetentionDays.TWO_WEEKS, 365: logs.RetentionDays.ONE_YEAR}
 
 
-def log_group(scope: Construct, id: str, *, name: str, stage: Stage, key: kms.IKey | None) -> logs.LogGroup:
-    """Return a new log group."""
+def log_group(
+    scope: Construct, id: str, *, name: str, stage: Stage, key: kms.IKey | None, days: int | None = None
+) -> logs.LogGroup:
+    """Return a new log group, which keeps what it holds for ``days``, by default for as long as the stage says."""
     return logs.LogGroup(
         scope,
         id,
         log_group_name=name,
-        retention=_RETENTION[stage.log_retention_days],
+        retention=_RETENTION[days or stage.log_retention_days],
         removal_policy=removal_policy(stage),
         encryption_key=key,
     )

@@ -34,7 +34,8 @@ def queue(
     return sqs.Queue(
         scope,
         id,
-        # Messages name objects and runs and hold no data; with a KMS key every service that sends would need it.
+        # With a KMS key every service that sends would need it. Messages name objects and runs; alone the lines of the
+        # prediction log that could not be put there hold data.
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
         retention_period=Duration.days(14),
@@ -123,6 +124,16 @@ class Monitoring(Construct):
             "monitor-failed": (
                 self.failed.metric_approximate_number_of_messages_visible(period=minutes, statistic="Maximum"),
                 "the monitor failed three times: see its log and the queue Failed",
+            ),
+            "predictions-lost": (
+                cloudwatch.Metric(
+                    namespace=METRICS_NAMESPACE,
+                    metric_name="PredictionsLost",
+                    dimensions_map={"Deployment": self._deployment},
+                    statistic="Maximum",
+                    period=Duration.minutes(5),
+                ),
+                "predictions did not come to their log: see the log of log_predictions and the queue Undelivered",
             ),
             "predict-5xx": (
                 api.metric_server_error(period=minutes, statistic="Sum"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from infra.delivery_view import on_its_way
 from infra.deployment import Deployment
 from infra.display import table
 from infra.labels import describe_names, labels
@@ -92,8 +93,8 @@ def _plainly(label: bool | str) -> str:
 
 
 def send_labels(deployment: Deployment, model: str, labels: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Feed any number of labels back; returns how many were accepted and how many were known already."""
-    total = {"accepted": 0, "duplicates": 0}
+    """Feed any number of labels back; returns how many were accepted, known already, and of no logged prediction."""
+    total = {"accepted": 0, "duplicates": 0, "unlogged": 0}
     for chunk in _chunks(labels):
         answer = deployment.api.feedback(model, chunk)
         total = {key: total[key] + answer[key] for key in total}
@@ -173,6 +174,7 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
             ["version", "stage", "candidate", "held-out metrics", "made", "trigger", "reason", "aliases, tags"],
             figures,
         ),
+        *on_its_way(champion),
         *([table("waits for approval", ["version", "since", "until", "report"], waiting)] if waiting else []),
         table("what was changed", ["at", "action", "version", "before", "by", "what and why"], moves),
         *([table("what the monitor saw", drift, seen)] if seen else []),

@@ -67,7 +67,9 @@ def _tell(deployment: Deployment, approval: Approval) -> bool:
     return True
 
 
-def promote(deployment: Deployment, model: str, version: int, reason: str, override_gate: bool) -> str:
+def promote(
+    deployment: Deployment, model: str, version: int, reason: str, override_gate: bool, at_once: bool = False
+) -> str:
     """Start to deploy a version because a person wants it; return the run's id.
 
     What the state machine would refuse is refused here already.
@@ -86,14 +88,25 @@ def promote(deployment: Deployment, model: str, version: int, reason: str, overr
     found, serving = catalog.version(model, version), catalog.champion(model)
     if serving is not None and serving.version == version:
         raise ConflictError(f"version {version} of {model} serves already")
-    trigger = Trigger(kind="person", source=deployment.person, reason=reason, override_gate=override_gate)
+    trigger = Trigger(
+        kind="person", source=deployment.person, reason=reason, override_gate=override_gate, at_once=at_once
+    )
     require_fit(found, serving, trigger)
     require_intact(deployment.ports.artifacts, found)
     return start_machine(deployment, "deploy", {"model": model, "version": version}, trigger)["run_id"]
 
 
+def longest_delivery(deployment: Deployment, model: str) -> float:
+    """Return how many seconds a version of a model may stand beside the champion before it serves."""
+    known = deployment.ports.definitions.models.get(model)
+    return known.delivery.longest.total_seconds() if known else 0.0
+
+
 def roll_back(ports: Ports, model: str, to: int | None, person: str, reason: str) -> tuple[int, Champion]:
-    """Move the champion pointer to a version that served before; returns the version it stood on, and the new pointer.
+    """Undo the latest change of what serves; returns the version that served or was on its way, and the new pointer.
+
+    A version on its way to serve is withdrawn, and the champion stays; it may be promoted again. Where there is none,
+    or ``to`` names a version, the champion pointer moves to a version that served before, and nothing stands beside it.
 
     Raises
     ------
@@ -108,6 +121,10 @@ def roll_back(ports: Ports, model: str, to: int | None, person: str, reason: str
     champion = catalog.champion(model)
     if champion is None:
         raise NotFoundError(f"model {model!r} has no champion; see `perennial models`")
+    there, now = champion.challenger, ports.clock.now()
+    if there is not None and to is None:
+        alone = catalog.withdraw_challenger(model, there.run_id, now, person, reason or "rollback")
+        return there.version, alone or champion
     target = to if to is not None else champion.previous
     if target is None:
         raise ConflictError(f"model {model!r} has served no version before {champion.version}; name one with --to")
@@ -119,7 +136,7 @@ def roll_back(ports: Ports, model: str, to: int | None, person: str, reason: str
             f"version {target} of {model!r} has never served; only such a version can be rolled back to"
         )
     require_intact(ports.artifacts, version)
-    now, why = ports.clock.now(), reason or "rollback"
+    why = reason or "rollback"
     return champion.version, catalog.promote(model, target, champion.version, now, person, why, "rollback")
 
 

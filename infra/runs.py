@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from infra.delivery_view import phases_seen
 from infra.display import Markup, describe_run, mark, table
 from infra.experiments import show_experiment
 from infra.search_view import search_progress
@@ -46,6 +47,7 @@ def show_run(ports: Ports, run_id: str, rejected: int) -> tuple[dict[str, Any], 
         Markup(f"{run.kind} {escape(run.subject)} {mark(run.status)} {head} {escape(run.trigger.reason)}"),
         table("", ["step", "", "started", "seconds", "why, or what went wrong"], lines),
         *search_progress(next((s.output for s in steps if s.step == "search"), {})),
+        *phases_seen(ports, run, steps),
         *_what_it_used(run, steps),
     ]
     if run.kind == "experiment":

@@ -1,4 +1,4 @@
-"""The REST API: every method is signed (IAM); bodies are neither logged nor rewritten."""
+"""The REST API, made from the table of operations: no method is open; bodies are neither logged nor rewritten."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.callers import Callers
 from infra.functions import Functions
 from infra.logs import delivered_name, log_group
+from infra.problems import answer_with_problems
 from infra.stage import Stage
+from perennial.serving.routes import OPERATIONS
 
 _ACCESS_LOG = {
     "requestTime": "$context.requestTime",
@@ -27,7 +30,7 @@ _ACCESS_LOG = {
 
 
 class Serving(Construct):
-    """``POST /models/{model}/predict``, ``…/versions/{version}/predict`` and ``…/feedback``."""
+    """Every operation of `perennial.serving.routes`, and an answer for what is not among them."""
 
     def __init__(
         self,
@@ -40,24 +43,32 @@ class Serving(Construct):
         key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, id)
+        self.callers = Callers(
+            self, "Callers", stage=stage, deployment=deployment, authorize=functions.find("authorize")
+        )
         self.api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=deployment,
-            description=f"{deployment}: predictions and feedback",
+            description=f"{deployment}: predictions, feedback, and what is registered",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             # One role for the whole account and region: it must outlive this deployment, others may log by it.
             cloud_watch_role=stage.account_logging,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if stage.account_logging else None,
             deploy_options=self._options(stage, deployment, key),
-            default_method_options=apigateway.MethodOptions(authorization_type=apigateway.AuthorizationType.IAM),
+            api_key_source_type=self.callers.key_source,
+            default_method_options=self.callers.method_options(),
         )
         self.api.node.try_remove_child("Endpoint")  # an output under a generated name; the stack gives its own
-        model = self.api.root.add_resource("models").add_resource("{model}")
-        predict = _proxy(functions["predict"])
-        model.add_resource("predict").add_method("POST", predict)
-        model.add_resource("versions").add_resource("{version}").add_resource("predict").add_method("POST", predict)
-        model.add_resource("feedback").add_method("POST", _proxy(functions["feedback"]))
+        proxies = {verb: _proxy(functions.called(verb)) for verb in sorted({one.verb for one in OPERATIONS})}
+        for operation in OPERATIONS:
+            resource = self.api.root.resource_for_path(operation.path)
+            resource.add_method(operation.method, proxies[operation.verb])
+        # Whoever is known is told that a path is not there, or takes another method; a stranger is told nothing.
+        self.api.root.add_method("ANY", proxies["describe"])
+        self.api.root.add_resource("{proxy+}").add_method("ANY", proxies["describe"])
+        answer_with_problems(self, self.api)
+        self.callers.limit(deployment, self.api)
 
     def _options(self, stage: Stage, deployment: str, key: kms.IKey | None) -> apigateway.StageOptions:
         destination = access_log = None
@@ -78,8 +89,9 @@ class Serving(Construct):
         )
 
 
-def _proxy(function: lambda_.Function) -> apigateway.LambdaIntegration:
-    return apigateway.LambdaIntegration(function, proxy=True, allow_test_invoke=False)
+def _proxy(function: lambda_.IFunction) -> apigateway.LambdaIntegration:
+    # One permission for each function, not for each method: a function's policy holds some 20 kB.
+    return apigateway.LambdaIntegration(function, proxy=True, allow_test_invoke=False, scope_permission_to_method=False)
 
 
 def _json(fields: dict[str, str]) -> str:

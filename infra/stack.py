@@ -13,8 +13,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.access import Access
+from infra.ask_again import AskAgain
 from infra.backfill import Backfill
 from infra.batch import Batch, Job
+from infra.bulk import Bulk
 from infra.code import Code
 from infra.delivery import Delivery
 from infra.forget import Forget
@@ -23,12 +25,14 @@ from infra.ingest import Ingest
 from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
+from infra.prediction_log import PredictionLog
 from infra.rebuild import Rebuild
 from infra.serving import Serving
 from infra.stage import Stage
 from infra.storage import RESULTS, Storage
 from infra.train import Train
 from perennial import keys
+from perennial.client.deployment import machine_output
 from perennial.definitions.files import Definitions
 from perennial.settings import Settings
 
@@ -84,19 +88,41 @@ ACCESS: dict[str, Access] = {
         catalog="write",
     ),
     "smoke": Access(reads=("models/*",), catalog="write"),
+    "advance": Access(reads=("models/*", "predictions/*", "labels/*"), writes=("reports/delivery/*",), catalog="write"),
     "promote": Access(reads=("models/*",), catalog="write"),
     "fail": Access(catalog="lock"),
-    "predict": Access(
-        reads=("models/*",), writes=("predictions/*",), catalog="read", partitions=_MODELS, online="read"
+    "predict": Access(reads=("models/*",), catalog="read", partitions=_MODELS, online="read"),
+    "log_predictions": Access(reads=("models/*",), writes=("predictions/*",)),
+    "feedback": Access(
+        reads=("models/*", "predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS
     ),
-    "feedback": Access(reads=("predictions/*", "labels/*"), writes=("labels/*",), catalog="read", partitions=_MODELS),
+    "batch_predict": Access(
+        uploads="read",
+        uploads_below=f"{keys.PREDICT}/",
+        reads=("models/*", "definitions/*", "requests/batch_predict/*", "bulk/*"),
+        writes=("bulk/*",),
+        catalog="write",
+    ),
+    "score": Access(
+        uploads="read",
+        uploads_below=f"{keys.PREDICT}/",
+        reads=("models/*", "features/*", "bulk/*"),
+        writes=("bulk/*",),
+        catalog="write",
+    ),
+    "collect": Access(reads=("bulk/*",), writes=("bulk/*",), catalog="write"),
+    "describe": Access(
+        reads=("models/*", "predictions/*", "labels/*", "features/*", "training-inputs/*", "training-sets/*"),
+        catalog="read",
+    ),
+    "authorize": Access(),  # and the values of the clients' keys, below
     "monitor": Access(
         reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""
-JOBS = ("ingest", "features", "training_set", "forget", "trial", "train", "take_submission", "rebuild")
-"""The steps that are Batch jobs: the first three when there is much data, the others always."""
+JOBS = ("ingest", "features", "training_set", "score", "forget", "trial", "train", "take_submission", "rebuild")
+"""The steps that are Batch jobs: the first four when there is much data, the others always."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +144,9 @@ INVOKES: dict[str, Invokes] = {
         ("training_set", "trial", "train", "take_submission"),
         announces=True,
     ),
-    "deploy": Invokes(("smoke", "promote", "fail")),
+    "deploy": Invokes(("smoke", "advance", "promote", "fail")),
     "rebuild": Invokes(("fail",), ("rebuild",)),
+    "batch_predict": Invokes(("batch_predict", "score", "collect", "fail"), ("score",)),
 }
 """What each machine calls, by its verb."""
 
@@ -173,10 +200,14 @@ class Perennial(Stack):
         ingest = Ingest(self, "Ingest", on=on, undelivered=undelivered).machine
         backfill = Backfill(self, "Backfill", on=on).machine
         forget = Forget(self, "Forget", on=on).machine
-        deploy = Delivery(self, "Delivery", stage=stage, deployment=name, functions=functions, key=storage.key).machine
         models = [model for _, model in sorted(definitions.models.items())]
-        train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
+        deploy = Delivery(
+            self, "Delivery", stage=stage, deployment=name, functions=functions, models=models, key=storage.key
+        ).machine
+        asking = AskAgain(self, "AskAgain", on=on).machine
+        train = Train(self, "Train", on=on, deploy=deploy, asking=asking, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
+        PredictionLog(self, "PredictionLog", functions=functions)
         monitoring = Monitoring(
             self,
             "Monitoring",
@@ -196,17 +227,22 @@ class Perennial(Stack):
             "train": train.machine,
             "deploy": deploy,
             "rebuild": Rebuild(self, "Rebuild", on=on).machine,
+            "batch_predict": Bulk(self, "Bulk", on=on, undelivered=undelivered).machine,
         }
-        monitoring.watch({verb: machine.machine for verb, machine in machines.items()}, serving.api)
+        watched = {**machines, "ask_again": asking}
+        monitoring.watch({verb: machine.machine for verb, machine in watched.items()}, serving.api)
         monitoring.dashboard(
             models,
             [alarm for of in alarms.values() for alarm in of],
             {verb: machine.machine for verb, machine in machines.items()},
             name,
         )
+        # It makes no run of its own: the refused run says that it asks again.
+        self._grant_asking(stage, asking, train.machine)
         for kind, machine in machines.items():
             machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)
         self._grant_machines(stage, functions, batch, machines)
+        self._grant_keys(functions, serving)
         self._output(settings, code, serving, {verb: machine.machine for verb, machine in machines.items()})
 
     def _dead_letters(self) -> sqs.IQueue:
@@ -233,10 +269,19 @@ class Perennial(Stack):
             catalog_table=self.storage.catalog.table_name,
             online_table=self.storage.online.table_name,
             code_version=code.version,
+            auth=stage.auth,
             pointer_ttl_seconds=stage.pointer_ttl_seconds,
             job_vcpus=stage.job_vcpus,
             job_gibibytes=stage.job_gibibytes,
         )
+
+    def _grant_keys(self, functions: Functions, serving: Serving) -> None:
+        """Let ``authorize`` read the values of the clients' keys, by which API Gateway counts their calls."""
+        authorize = functions.find("authorize")
+        if authorize is not None:
+            ids = [key.key_id for key in serving.callers.keys.values()]
+            arns = [f"arn:{Aws.PARTITION}:apigateway:{Aws.REGION}::/apikeys/{id}" for id in ids]
+            authorize.add_to_role_policy(iam.PolicyStatement(actions=["apigateway:GET"], resources=arns))
 
     def _grant_machines(
         self, stage: Stage, functions: Functions, batch: Batch, machines: Mapping[str, Machine]
@@ -253,16 +298,19 @@ class Perennial(Stack):
             if stage.tracing:
                 _allow(machine, _TRACES, "*")
         self._grant_uploads(machines["backfill"])
-        # A policy of its own, as in `_grant_uploads`.
-        itself = iam.PolicyStatement(
-            actions=["states:StartExecution"], resources=[machines["train"].machine.state_machine_arn]
-        )
-        iam.Policy(self, "AskAgain", roles=[machines["train"].role], statements=[itself])
         train, deploy = machines["train"], machines["deploy"].machine
         _allow(train, ["states:StartExecution"], deploy.state_machine_arn)
         executions = self._arn("states", f"execution:{deploy.state_machine_name}:*")
         _allow(train, ["states:DescribeExecution", "states:StopExecution"], executions)
         _allow(train, _WAITING, self._arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"))
+
+    def _grant_asking(self, stage: Stage, asking: Machine, train: Machine) -> None:
+        """Let a refused training leave an execution behind, and that one start a training."""
+        _allow(train, ["states:StartExecution"], asking.machine.state_machine_arn)
+        _allow(asking, ["states:StartExecution"], train.machine.state_machine_arn)
+        _allow(asking, _LOG_DELIVERY, "*")
+        if stage.tracing:
+            _allow(asking, _TRACES, "*")
 
     def _grant_jobs(self, machine: Machine, jobs: Sequence[Job]) -> None:
         """Let a machine run jobs, and read what they returned in the catalog."""
@@ -323,7 +371,7 @@ class Perennial(Stack):
             "OnlineTable": settings.online_table,
             "ApiUrl": serving.api.url,
             "LogGroups": logs_prefix(settings.deployment),
-            **{f"{verb.capitalize()}MachineArn": machine.state_machine_arn for verb, machine in machines.items()},
+            **{machine_output(verb): machine.state_machine_arn for verb, machine in machines.items()},
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)

@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from perennial.errors import DefinitionError
 
 Name = Literal["local", "dev", "prod"]
+
+
+OTHERS = "others"
+"""The client as which all are counted that have a valid token and no plan of their own."""
+
+
+class Client(BaseModel):
+    """Who calls the API, and how often."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    """What the key is called; of tokens, the claim ``client_id``, ``azp`` or ``sub``."""
+    rate: float = Field(default=10, gt=0)
+    """Calls per second."""
+    burst: int = Field(default=20, ge=1)
+    """Calls at once."""
+    calls_a_day: int | None = Field(default=100_000, ge=1)
+    """None means any number."""
+
+    @classmethod
+    def parse(cls, text: str) -> Client:
+        """Read ``name[:rate[:burst[:calls a day]]]``."""
+        fields = dict(zip(("name", "rate", "burst", "calls_a_day"), text.strip().split(":"), strict=False))
+        return cls.model_validate(fields)
+
+
+class Tokens(BaseModel):
+    """Whose tokens (JWT) are accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1)
+    """The claim ``iss``."""
+    audience: str = Field(min_length=1)
+    """The claim ``aud``, which must name this API."""
+    jwks: str = Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/]).+")
+    """Address of the issuer's public keys."""
 
 
 class Stage(BaseModel):
@@ -40,12 +79,24 @@ class Stage(BaseModel):
     """How long logs are kept."""
     monitor_window_seconds: int = 60
     """How long predictions and labels gather before the monitor looks at them."""
+    look_seconds: int = Field(default=60, ge=1)
+    """Least time between two looks at a version that stands beside the champion."""
     pointer_ttl_seconds: float = 5.0
     """How long ``predict`` trusts the champion pointer that it has read."""
+    snapstart: bool = False
+    """Whether ``predict`` starts from a snapshot of a process that has its imports behind it; restoring is billed."""
+    provisioned_concurrency: int = Field(default=0, ge=0)
+    """Processes of ``predict`` that are kept ready, billed by the hour; what is beyond them starts as always."""
     api_rate: int = 50
     """Calls per second that the API lets through."""
     api_burst: int = 100
     """Calls that the API lets through at once."""
+    auth: Literal["iam", "jwt", "api_key"] = "iam"
+    """How callers of the API prove who they are: a signature, a token, or the key of a named client."""
+    tokens: Tokens | None = None
+    """Whose tokens count, of ``auth = "jwt"``."""
+    clients: tuple[Client, ...] = ()
+    """Clients with a usage plan of their own; of ``auth = "api_key"`` all that there are."""
     job_vcpus: Literal[2, 4] = 2
     """Virtual processors of a training job."""
     job_gibibytes: Literal[8, 16] = 8
@@ -56,6 +107,10 @@ class Stage(BaseModel):
     """Jobs that run at the same time."""
     parallel_ingests: int = 8
     """Uploads that a backfill ingests at the same time; each publishes to the same dataset, in a transaction."""
+    bulk_job_bytes: int = 256 * 2**20
+    """Bytes of the files of a bulk prediction that make one job more; what it costs hardly depends on their number."""
+    parallel_bulk_jobs: int = 8
+    """Most jobs of one bulk prediction that work side by side; all jobs together are at most ``parallel_jobs``."""
     batch_bytes: int = 256 * 2**20
     """Bytes of an upload, or of a dataset's snapshots, above which a step is a Batch job instead of a function.
 
@@ -63,6 +118,33 @@ class Stage(BaseModel):
     20 columns, which it validates in two or three minutes; text that is packed ten times as tightly still ends in time.
     Above, a job's start of about a minute no longer matters. Locally it is small, so that both ways can be tried.
     """
+
+    @model_validator(mode="after")
+    def _auth_is_complete(self) -> Stage:
+        if (self.auth == "jwt") != (self.tokens is not None):
+            raise ValueError("auth=jwt, and it alone, needs issuer, audience and jwks")
+        if self.auth == "api_key" and not self.clients:
+            raise ValueError("auth=api_key needs clients, such as clients=shop,report:5:10:1000")
+        if self.auth == "iam" and self.clients:
+            raise ValueError("auth=iam knows its callers by their signatures and takes no clients")
+        names = [client.name for client in self.callers()]
+        if len(set(names)) < len(names):
+            raise ValueError(f"clients must have names of their own, and none be called {OTHERS}")
+        return self
+
+    def callers(self) -> tuple[Client, ...]:
+        """Return the clients that are counted: with tokens, all that are not named are one more."""
+        return (*self.clients, Client(name=OTHERS)) if self.auth == "jwt" else self.clients
+
+    @model_validator(mode="after")
+    def _starts_in_one_way(self) -> Stage:
+        if self.snapstart and self.provisioned_concurrency:
+            raise ValueError("AWS Lambda has snapstart or provisioned_concurrency, not both; choose one")
+        return self
+
+
+CONTEXT = ("auth", "issuer", "audience", "jwks", "clients")
+"""Context values that say who may call."""
 
 
 STAGES: dict[str, Stage] = {
@@ -72,9 +154,12 @@ STAGES: dict[str, Stage] = {
         account_logging=False,
         tracing=False,
         monitor_window_seconds=1,
+        look_seconds=1,
         pointer_ttl_seconds=1.0,
         parallel_ingests=2,
         batch_bytes=8 * 2**20,
+        bulk_job_bytes=8 * 2**20,
+        parallel_bulk_jobs=2,
     ),
     "dev": Stage(name="dev", empty_buckets=True),
     "prod": Stage(
@@ -93,19 +178,41 @@ STAGES: dict[str, Stage] = {
         job_disk_gibibytes=200,
         parallel_jobs=16,
         parallel_ingests=16,
+        parallel_bulk_jobs=16,
     ),
 }
 
 
-def stage(name: str) -> Stage:
-    """Return the stage of that name.
+def stage(name: str, context: Mapping[str, Any] | None = None) -> Stage:
+    """Return the stage of that name, with what a deployment's context says of its callers.
+
+    Parameters
+    ----------
+    name : str
+        The stage.
+    context : mapping or None
+        ``auth``; with ``auth=jwt`` ``issuer``, ``audience`` and ``jwks``; ``clients``, such as
+        ``shop,report:5:10:1000`` (name, calls per second, calls at once, calls a day).
 
     Raises
     ------
     DefinitionError
-        There is no such stage.
+        There is no such stage, or the callers are not as they can be.
     """
-    try:
+    if name not in STAGES:
+        raise DefinitionError(f"context stage: no stage {name!r}; write -c stage={'|'.join(STAGES)}")
+    given = {key: value for key, value in (context or {}).items() if value is not None}
+    unknown = given.keys() - CONTEXT
+    if unknown:
+        raise DefinitionError(f"context {min(unknown)}: is not known; known are {', '.join(CONTEXT)}")
+    if not given:
         return STAGES[name]
-    except KeyError:
-        raise DefinitionError(f"context stage: no stage {name!r}; write -c stage={'|'.join(STAGES)}") from None
+    try:
+        clients = [Client.parse(text) for text in str(given.pop("clients", "")).split(",") if text.strip()]
+        tokens = {key: given.pop(key) for key in ("issuer", "audience", "jwks") if key in given}
+        changes = given | {"clients": clients} | ({"tokens": tokens} if tokens else {})
+        return Stage.model_validate(STAGES[name].model_dump() | changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "auth"
+        raise DefinitionError(f"context {place}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -14,6 +14,7 @@ from infra.deployment import Deployment
 from infra.waiting import CLOCK_SLACK, POLL_SECONDS, START_SECONDS, OnStep, follow_run
 from perennial.definitions import NAME
 from perennial.errors import DataError, TransientError
+from perennial.keys import PREDICT
 from perennial.ports import Catalog
 from perennial.records import Run
 
@@ -74,6 +75,8 @@ def upload_file(
 def _keys(dataset: str, paths: Sequence[Path]) -> dict[Path, str]:
     if not NAME.match(dataset):
         raise DataError(f"{dataset!r} cannot be a dataset's name; `perennial check` shows the datasets")
+    if dataset == PREDICT:
+        raise DataError(f"{PREDICT!r} is no dataset; to predict files, run `perennial batch-predict MODEL FILE...`")
     names: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():

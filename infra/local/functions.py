@@ -11,6 +11,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from infra.local.subscriptions import END
+
 # In the worker, once its environment is complete: the last layer wins, as when layers are laid over each other; and the
 # emulator's own settings are not the function's (a logger would take LOG_LEVEL for its own).
 _LAYERS = """
@@ -40,6 +42,8 @@ _INIT_FAILED = 'json.dumps({"status": "error", "error": str(e)})'
 _INIT_RAISED = (
     'json.dumps({"status": "error", "error": type(e).__name__ + ": " + str(e) + "\\n" + traceback.format_exc()})'
 )
+_ANSWERED = "        _real_stdout.flush()\n\nrun()"
+_ENDED = f"        sys.stderr.write({END!r} + '\\n')\n        sys.stderr.flush()\n{_ANSWERED}"
 _ENVIRONMENT = "    os.environ.update(env)\n"
 
 _INIT_PREFIX = "Worker init failed: "
@@ -54,7 +58,8 @@ def worker_script(script: str) -> str:
     RuntimeError
         If the emulator's script is no longer the one these changes were written for.
     """
-    for old, new in ((_ENVIRONMENT, _ENVIRONMENT + _LAYERS), (_FAILED, _RAISED), (_INIT_FAILED, _INIT_RAISED)):
+    changes = ((_ENVIRONMENT, _ENVIRONMENT + _LAYERS), (_FAILED, _RAISED), (_INIT_FAILED, _INIT_RAISED))
+    for old, new in (*changes, (_ANSWERED, _ENDED)):
         if script.count(old) != 1:
             raise RuntimeError("the emulator's Python worker has changed: revise infra/local/functions.py")
         script = script.replace(old, new)

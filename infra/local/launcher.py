@@ -74,6 +74,7 @@ def patch(state: Path) -> None:
         alarms,
         batch,
         callbacks,
+        callers,
         conditions,
         events,
         functions,
@@ -81,15 +82,18 @@ def patch(state: Path) -> None:
         machines,
         ranges,
         registry,
+        subscriptions,
         uploads,
     )
 
     identity.patch()
     conditions.patch()
     functions.patch()
+    subscriptions.patch()
     events.patch()
     machines.patch()
     callbacks.patch()
+    callers.patch()
     uploads.patch()
     ranges.patch()
     alarms.patch()

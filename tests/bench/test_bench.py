@@ -46,6 +46,32 @@ def test_the_search_benchmark_prints_what_each_search_gains_on_the_defaults() ->
     assert "ours gains" in done.stdout
 
 
+def test_the_bulk_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
+    command = [sys.executable, "-m", "tests.bench.bulk", "2000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+
+    assert done.stdout.count("× as fast; 100.0% of its predictions are the other's") == 1
+
+
+def test_the_drift_benchmark_prints_what_moved_and_how_many_rows_a_shift_takes() -> None:
+    script = Path(__file__).with_name("drift.py")
+    options = ["--evidently", "none", "--nannyml", "none", "--looks", "2", "--alarms", "500"]
+    done = subprocess.run([sys.executable, str(script), "30000", *options], capture_output=True, text=True, check=True)
+
+    assert "moved: f0, f1, c0\n" in done.stdout
+    assert done.stdout.count("false alarms of 5 % stated") == 1
+    assert done.stdout.count("90 % of looks find it") == 4
+
+
+def test_the_benchmark_of_estimates_prints_how_far_they_are_from_labels() -> None:
+    script = Path(__file__).with_name("estimated.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "--nannyml", "none"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.count("mean distance from labels: perennial 0.0") == 4
+
+
 @pytest.mark.e2e
 def test_the_online_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
     command = [sys.executable, "-m", "tests.bench.online", "3x4"]
@@ -76,3 +102,11 @@ def test_a_pause_between_steps_is_one_in_which_no_step_worked() -> None:
         2,
         0.5,
     ]
+
+
+def test_the_cold_start_benchmark_prints_a_ratio_and_that_ours_loads_nothing_heavy() -> None:
+    script = Path(__file__).with_name("cold_start.py")
+    done = subprocess.run([sys.executable, str(script), "1"], capture_output=True, text=True, check=True)
+
+    assert "ours / rival = " in done.stdout
+    assert "heavy packages loaded: []" in done.stdout

@@ -10,9 +10,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from perennial.aws import errors
+from perennial.aws import retrying
 from perennial.aws.catalog import DynamoCatalog
-from tests.support.records import AT, a_run, a_snapshot, a_version, a_view, an_approval, an_erasure
+from tests.support.records import AT, a_challenger, a_run, a_snapshot, a_version, a_view, an_approval, an_erasure
 from tests.support.tables import CATALOG, create_tables
 
 
@@ -71,6 +71,16 @@ CALLS: dict[str, Callable[[DynamoCatalog], Any]] = {
     "allocate_version": lambda catalog: catalog.allocate_version("fare", "run-3"),
     "publish_version": lambda catalog: catalog.publish_version(a_version(3)),
     "promote": promote,
+    "set_challenger": lambda catalog: catalog.set_challenger("fare", a_challenger(2), 1, AT, "deploy-2", "better"),
+    "set_challenger, another share": lambda catalog: catalog.set_challenger(
+        "tips", a_challenger(2, "tips", weight=0.5), 1, AT, "deploy-2", "", "deploy-2"
+    ),
+    "withdraw_challenger": lambda catalog: catalog.withdraw_challenger(
+        "tips", "deploy-2", AT, "deploy-2", "it errs", refused=True
+    ),
+    "promote, a challenger": lambda catalog: catalog.promote(
+        "tips", 2, 1, at=AT, by="deploy-2", reason="better", challenge="deploy-2"
+    ),
     "request_approval": lambda catalog: catalog.request_approval(an_approval(2), "secret"),
     "decide": lambda catalog: catalog.decide("fare", 4, "rejected", AT, "ada", "too dear"),
     "set_alias": lambda catalog: catalog.set_alias("fare", "shadow", 2, AT, "ada"),
@@ -92,6 +102,10 @@ def prepared(client: Any) -> None:
         catalog.allocate_version("fare", f"run-{version}")
         catalog.publish_version(a_version(version))
     catalog.promote("fare", 1, None, at=AT, by="run-1", reason="first")
+    for version in (1, 2):
+        catalog.publish_version(a_version(version, "tips"))
+    catalog.promote("tips", 1, None, at=AT, by="run-1", reason="first")
+    catalog.set_challenger("tips", a_challenger(2, "tips"), 1, AT, "deploy-2", "")
 
 
 def state(client: Any) -> list[str]:
@@ -102,7 +116,7 @@ def state(client: Any) -> list[str]:
 def test_a_call_killed_at_any_request_and_repeated_leaves_what_one_clean_call_leaves(
     call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
     with mock_aws():
         client = boto3.client("dynamodb")
         prepared(client)
@@ -126,7 +140,7 @@ def test_a_call_killed_at_any_request_and_repeated_leaves_what_one_clean_call_le
 
 
 def test_a_reader_that_meets_half_a_transaction_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
     with mock_aws():
         client = boto3.client("dynamodb")
         create_tables(client)
@@ -142,7 +156,7 @@ def test_a_reader_that_meets_half_a_transaction_looks_again(monkeypatch: pytest.
 
 
 def test_a_reader_that_meets_an_erasure_half_done_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
     with mock_aws():
         client = boto3.client("dynamodb")
         create_tables(client)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,3 +200,53 @@ def test_a_range_of_an_older_version_is_the_whole_object() -> None:  # infra/loc
     version = {"versionId": [headers["x-amz-version-id"]]}
     status, _, body = s3._get_object("raw", "a.csv", {"range": "bytes=0-3"}, version)
     assert (status, body) == (200, b"0123456789")
+
+
+def test_an_api_forgets_that_its_authorizer_names_the_caller_s_key() -> None:  # infra/local/callers.py
+    from ministack.services import apigateway_v1
+    from ministack.services.cloudformation import provisioners
+
+    create = provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::RestApi"]["create"]
+    api_id, _ = create("Api", {"Name": "any", "ApiKeySourceType": "AUTHORIZER"}, "stack")
+    try:
+        assert apigateway_v1._rest_apis[api_id]["apiKeySource"] == "HEADER"
+    finally:
+        apigateway_v1.reset()
+
+
+def test_the_key_that_an_authorizer_names_is_not_looked_at() -> None:  # infra/local/callers.py
+    from ministack.services import apigateway_v1
+
+    assert "usageIdentifierKey" not in Path(apigateway_v1.__file__).read_text(encoding="utf-8")
+    assert apigateway_v1._api_key_from_request({"x-api-key": "of another"}) == "of another"
+
+
+def test_log_events_are_delivered_one_call_at_a_time_and_a_delivery_that_fails_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # infra/local/subscriptions.py
+    from ministack.services import cloudwatch_logs, lambda_svc
+
+    calls: list[Any] = []
+
+    def failing(function: Any, event: Any) -> dict[str, Any]:
+        calls.append(event)
+        return {"error": True}
+
+    monkeypatch.setattr(lambda_svc, "_execute_function_with_config_scope", failing)
+    monkeypatch.setattr(lambda_svc, "invoke_async_with_retry", failing)
+    monkeypatch.setitem(lambda_svc._functions, "reader", {"config": {}})
+    destination = "arn:aws:lambda:us-east-1:000000000000:function:reader"
+    each = {"filterName": "f", "filterPattern": "", "destinationArn": destination}
+    monkeypatch.setitem(cloudwatch_logs._log_groups, "group", {"subscriptionFilters": {"f": each}})
+    for number in range(3):
+        cloudwatch_logs._fanout_to_subscription_filters("group", "s", [{"timestamp": 0, "message": str(number)}])
+    time.sleep(0.5)
+    assert len(calls) == 3
+
+
+def test_what_a_function_prints_late_is_not_in_its_log() -> None:  # infra/local/subscriptions.py
+    from ministack.core import lambda_runtime
+
+    worker = lambda_runtime.Worker("f", {"Runtime": "python3.13"}, b"")
+    threading.Timer(0.3, lambda: worker._stderr_queue.put("late")).start()
+    assert worker._drain_stderr_bounded() == ""

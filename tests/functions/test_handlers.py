@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import csv
 import gzip
 import hashlib
 import json
@@ -14,19 +15,25 @@ from typing import Any
 import pytest
 
 import functions.admit
+import functions.advance
 import functions.ask_approval
 import functions.backfill
 import functions.batch
+import functions.batch_predict
+import functions.collect
+import functions.describe
 import functions.evaluate
 import functions.fail
 import functions.features
 import functions.feedback
 import functions.gather
 import functions.ingest
+import functions.log_predictions
 import functions.monitor
 import functions.predict
 import functions.promote
 import functions.register
+import functions.score
 import functions.search
 import functions.settle_approval
 import functions.smoke
@@ -34,20 +41,27 @@ import functions.training_set
 from perennial import keys
 from perennial.aws.handler import logger
 from perennial.errors import DefinitionError, TransientError
-from perennial.fakes import FakeObjectStore
+from perennial.fakes import FakeObjectStore, FixedClock
 from perennial.ports import Ports
 from perennial.steps.backfill import part_run
 from perennial.training.submission import Submission
-from tests.functions.conftest import EVENTS, event
+from tests.functions.conftest import EVENTS, event, trips_csv
 from tests.support.artifacts import linear_graph
+from tests.support.bulk import read_parquet
+from tests.support.prediction_logs import deliver
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
-STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "promote")
+STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "advance", "promote")
+OF_OTHERS = ("describe", "predict", "feedback", "monitor", "log_predictions")
+"""The verbs whose events are made by services, in forms of their own."""
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": functions.ingest.handler,
     "backfill": functions.backfill.handler,
     "gather": functions.gather.handler,
     "features": functions.features.handler,
+    "batch_predict": functions.batch_predict.handler,
+    "score": functions.score.handler,
+    "collect": functions.collect.handler,
     "admit": functions.admit.handler,
     "training_set": functions.training_set.handler,
     "search": functions.search.handler,
@@ -56,10 +70,13 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ask_approval": functions.ask_approval.handler,
     "settle_approval": functions.settle_approval.handler,
     "smoke": functions.smoke.handler,
+    "advance": functions.advance.handler,
     "promote": functions.promote.handler,
     "fail": functions.fail.handler,
     "predict": functions.predict.handler,
     "feedback": functions.feedback.handler,
+    "describe": functions.describe.handler,
+    "log_predictions": functions.log_predictions.handler,
     "monitor": functions.monitor.handler,
 }
 
@@ -205,6 +222,7 @@ def test_an_alias_in_the_path_answers_for_its_version(uploaded: Ports) -> None:
 
 def test_smoke_and_promote_let_the_version_serve(uploaded: Ports) -> None:
     assert up_to("smoke", uploaded)["rows"] > 0
+    assert call("advance", uploaded)["next"] == "promote"
     assert call("promote", uploaded)["previous"] is None
     champion = uploaded.catalog.champion("taxi_fare")
     assert champion is not None
@@ -260,8 +278,9 @@ def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
 
     labels = [{"prediction_id": made["prediction_id"], "label": made["value"] + 1} for made in answer["predictions"]]
     body = json.dumps({"labels": labels})
-    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 2, "duplicates": 0})
-    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 0, "duplicates": 2})
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 2, "duplicates": 0, "unlogged": 2})
+    assert deliver(uploaded).rows == 2
+    assert answer_of(call("feedback", uploaded, body=body)) == (202, {"accepted": 0, "duplicates": 2, "unlogged": 0})
 
     found = call("monitor", uploaded)
     assert found["batchItemFailures"] == []
@@ -269,6 +288,49 @@ def test_predict_feedback_and_monitor_close_the_loop(uploaded: Ports) -> None:
     assert (assessment["rows"], assessment["labelled"]) == (2, 2)
     assert assessment["performance"] == pytest.approx(1.0)
     assert len(uploaded.catalog.assessments("taxi_fare")) == 1  # two messages about one model are one look at it
+
+
+def test_describe_tells_of_the_version_that_the_event_names(uploaded: Ports) -> None:
+    up_to("register", uploaded)
+    status, told = answer_of(call("describe", uploaded))
+    assert (status, told["version"], told["stage"], told["run_id"]) == (200, 1, "candidate", "train-1")
+    assert told["inputs"]["trip_distance"]["min"] == 0.1
+
+
+def test_what_predict_printed_comes_to_the_log(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    found = call("log_predictions", uploaded)
+    assert (found["rows"], found["unreadable"]) == (2, 0)
+    assert [key.rpartition("/")[0] for key in found["parts"]] == [
+        "predictions/model=taxi_fare/version=1/date=2019-03-01"
+    ]
+    assert call("log_predictions", uploaded) == found
+    assert uploaded.artifacts.keys("predictions/") == found["parts"]
+
+
+def test_an_upload_below_predict_is_answered_row_by_row_as_the_api_answers_it(uploaded: Ports) -> None:
+    up_to("promote", uploaded)
+    uploaded.raw.put(event("batch_predict")["upload"]["key"], gzip.compress(trips_csv(3), mtime=0))
+    planned = call("batch_predict", uploaded)
+    which = {"bulk_id": planned["bulk_id"]}
+    assert call("score", uploaded, **which)["chunks"] == 1
+    collected = call("collect", uploaded, **which)
+    assert (collected["rows"], collected["rejected"], collected["version"]) == (3, 0, 1)
+    run = uploaded.catalog.run("batch-predict-1")
+    assert (run.kind, run.subject, run.status) == ("batch_predict", "taxi_fare", "succeeded")
+    (part,) = uploaded.artifacts.keys(f"bulk/taxi_fare/{planned['bulk_id']}/parts/")
+    rows = read_parquet(uploaded.artifacts.get(part))
+    names = uploaded.definitions.dataset("taxi_trips").columns
+    lines = list(csv.DictReader(trips_csv(3).decode().splitlines()))
+    instances = [
+        {name: (text if "datetime" in name or name == "store_and_fwd_flag" else json.loads(text)) if text else None
+         for name, text in line.items() if name in names}
+        for line in lines
+    ]  # fmt: skip
+    status, answer = answer_of(call("predict", uploaded, body=json.dumps({"instances": instances})))
+    assert status == 200
+    assert [row["value"] for row in rows] == [one["value"] for one in answer["predictions"]]
+    assert [(row["file"], row["row"]) for row in rows] == [("trips_2019-03.csv.gz", line) for line in (2, 3, 4)]
 
 
 def test_a_version_in_the_path_is_the_one_that_answers(uploaded: Ports) -> None:
@@ -307,8 +369,9 @@ def test_a_fault_in_a_request_is_a_problem_that_names_the_field(uploaded: Ports)
     )
 
 
-def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Ports) -> None:
+def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Ports, clock: FixedClock) -> None:
     up_to("promote", uploaded)
+    clock.advance(days=1)  # by then it would be in the log
     row = json.loads(event("predict")["body"])["instances"][0]
     assert answer_of(call("predict", uploaded, body=json.dumps({"instances": [row] * 1001})))[0] == 413
     status, body = answer_of(call("feedback", uploaded))
@@ -317,11 +380,11 @@ def test_too_many_rows_are_a_413_and_an_unknown_prediction_is_a_404(uploaded: Po
 
 def test_an_artifact_that_was_changed_is_a_500_that_leaks_nothing(uploaded: Ports) -> None:
     up_to("promote", uploaded)
-    uploaded.artifacts.put("models/taxi_fare/1/model.onnx", b"something else")
+    uploaded.artifacts.put("models/taxi_fare/1/model.flat", b"something else")
     status, body = answer_of(call("predict", uploaded))
     assert status == 500
     assert "SHA-256" not in body["detail"]
-    assert "onnx" not in str(body)
+    assert "flat" not in str(body)
 
 
 def test_a_busy_service_is_a_503(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +417,7 @@ def test_a_message_about_something_else_shows_that_the_rule_is_wrong(ports: Port
         functions.monitor.handler({"Records": [{"messageId": "1", "body": body}]}, None, ports)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in ("predict", "feedback", "monitor")])
+@pytest.mark.parametrize("verb", [verb for verb in HANDLERS if verb not in OF_OTHERS])
 def test_an_event_of_another_shape_is_refused_by_name(verb: str, ports: Ports) -> None:
     with pytest.raises(DefinitionError, match=rf"{verb}: run_id: field required"):
         HANDLERS[verb]({}, None, ports)

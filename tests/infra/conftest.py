@@ -51,6 +51,26 @@ def prod(synthesise: Synthesise) -> Synthesised:
     return synthesise(stage="prod")
 
 
+TOKENS = {
+    "auth": "jwt",
+    "issuer": "https://login.example.org/",
+    "audience": "perennial",
+    "jwks": "https://login.example.org/jwks.json",
+}
+
+
+@pytest.fixture(scope="session")
+def with_tokens(synthesise: Synthesise) -> Synthesised:
+    """Return the stack of stage dev whose callers have tokens."""
+    return synthesise(stage="dev", clients="shop:5:10:1000", **TOKENS)
+
+
+@pytest.fixture(scope="session")
+def with_keys(synthesise: Synthesise) -> Synthesised:
+    """Return the stack of stage dev whose callers have API keys."""
+    return synthesise(stage="dev", auth="api_key", clients="shop:5:10:1000,report")
+
+
 @pytest.fixture(params=["local", "dev", "prod"])
 def stack(request: pytest.FixtureRequest) -> Synthesised:
     """Return the stack of each stage in turn."""

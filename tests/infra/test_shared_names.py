@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perennial.aws.metrics import NAMESPACE
+from perennial.serving.log_lines import MARKER
 from perennial.steps.admit import CLAIM_LENGTH
 from perennial.steps.monitor import METRICS
 from tests.infra.synthesised import Synthesised
@@ -12,6 +13,20 @@ def test_each_figure_that_the_monitor_publishes_has_an_alarm_that_watches_it(dev
     alarms = dev.properties("AWS::CloudWatch::Alarm").values()
     watched = [alarm["MetricName"] for alarm in alarms if alarm.get("Namespace") == NAMESPACE]
     assert sorted(watched) == sorted(METRICS)  # the example has one model
+
+
+def test_the_lines_of_the_prediction_log_are_carried_to_the_function_that_keeps_them(stack: Synthesised) -> None:
+    (subscription,) = stack.properties("AWS::Logs::SubscriptionFilter").values()
+    assert subscription["FilterPattern"] == f'"{MARKER}"'
+    group = stack.properties("AWS::Logs::LogGroup")[subscription["LogGroupName"]["Ref"]]
+    assert group["LogGroupName"].endswith("/predict")
+    assert group["RetentionInDays"] == 3
+    (function, _) = subscription["DestinationArn"]["Fn::GetAtt"]
+    called = stack.properties("AWS::Lambda::Function")[function]
+    assert called["Handler"] == "log_predictions.handler"
+    assert "DeadLetterConfig" in called
+    permitted = [p for p in stack.properties("AWS::Lambda::Permission").values() if "logs" in p["Principal"]]
+    assert [one["FunctionName"]["Fn::GetAtt"][0] for one in permitted] == [function]
 
 
 def test_the_monitor_may_publish_in_its_namespace(dev: Synthesised) -> None:

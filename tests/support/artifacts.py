@@ -15,6 +15,9 @@ from perennial import keys
 from perennial.definitions import Column
 from perennial.manifest import Histogram, Manifest, RequestView, StoredView
 from perennial.ports import Ports
+from perennial.serving.engine import Engine
+from perennial.serving.loading import load_predictor
+from perennial.serving.predictor import Predictor
 from tests.support.records import AT, a_training_set, a_version
 
 MODEL = "taxi_fare"
@@ -127,6 +130,13 @@ def a_manifest(graph: bytes | None = None, **changes: Any) -> Manifest:
         "created_at": AT,
     }
     return Manifest(**{**example, **changes})
+
+
+def predictor_of(manifest: Manifest, graph: bytes | None = None) -> Predictor:
+    """Return what answers by a manifest and a graph, by default the linear one, once both were registered."""
+    content = manifest.model_dump_json().encode()
+    registered = hashlib.sha256(content).hexdigest()
+    return load_predictor(content, registered, lambda _: linear_graph() if graph is None else graph, Engine())
 
 
 PLAN_SQL = "SELECT upper(plan) AS plan, calls FROM customers"

@@ -8,6 +8,7 @@ from typing import Any
 from perennial.records import (
     Approval,
     Assessment,
+    Challenger,
     Erasure,
     ModelVersion,
     Rating,
@@ -144,6 +145,19 @@ def a_version(version: int = 1, model: str = "fare", **changes: Any) -> ModelVer
         "created_at": AT,
     }
     return ModelVersion(**{**example, **changes})
+
+
+def a_challenger(version: int = 2, model: str = "fare", **changes: Any) -> Challenger:
+    """Return a version that answers a tenth of the callers."""
+    example: dict[str, Any] = {
+        "version": version,
+        "manifest_key": f"models/{model}/{version}/manifest.json",
+        "manifest_sha256": f"{version:064d}",
+        "weight": 0.1,
+        "run_id": f"deploy-{version}",
+        "since": AT,
+    }
+    return Challenger(**{**example, **changes})
 
 
 def an_approval(version: int = 1, model: str = "fare", **changes: Any) -> Approval:

@@ -453,3 +453,11 @@ def test_durations_are_a_number_and_a_unit(text: str, length: timedelta) -> None
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="a duration is written like"):
         parse_duration(text)
+
+
+def test_no_dataset_has_the_name_under_which_files_are_predicted(small: Path) -> None:
+    (dataset,) = (small / "datasets").glob("*.toml")
+    (small / "datasets" / "predict.toml").write_bytes(dataset.read_bytes())
+    assert message(small) == (
+        "datasets/predict.toml: what is uploaded below predict/ is predicted; give the dataset another name"
+    )

@@ -23,6 +23,7 @@ from perennial.ports import Ports
 from perennial.records import Run, TrainingSet, Trigger
 from perennial.serving.ids import make_request_id
 from perennial.serving.predictor import Predictor
+from perennial.serving.predictors import Predictors
 from perennial.steps import features, ingest, predict, training_set
 from perennial.steps.signature import signature
 from tests.support.artifacts import a_manifest, logistic_graph, register, softmax_graph
@@ -146,15 +147,15 @@ def test_the_request_is_answered_from_the_features_that_training_rows_have(ports
         event_time=sources.event_time,
     )
     register(ports, manifest, graph)
-    predictors = predict.Predictors()
+    predictors = Predictors()
     request = predict.Request(model=model, instances=REQUEST, request_id=make_request_id(now, bytes(10)), at=now)
-    answer = predict.run(request, ports, predictors).model_dump()["predictions"]
+    answer = predict.run(request, ports, predictors).predictions
     assert [each["label"] for each in answer] == ([True, True] if task == "binary" else ["price", "price"])
 
-    predictor: Predictor = predictors.get(ports, model, None, now)
+    predictor: Predictor = predictors.champion(ports, model, now)
     found = predictor.predict(REQUEST, ports.online.read_many, now).features
-    first = dict(zip(names, found[0].tolist(), strict=True))
-    second = dict(zip(names, found[1].tolist(), strict=True))
+    first = dict(zip(names, found[0], strict=True))
+    second = dict(zip(names, found[1], strict=True))
     assert (first["statement__plan"], first["statement__payment"], first["statement__calls"]) == (0.0, 1.0, 4.0)
     assert second["statement__plan"] == 1.0
     assert np.isnan(second["statement__payment"])

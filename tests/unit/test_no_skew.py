@@ -32,9 +32,11 @@ from perennial.definitions.files import Definitions
 from perennial.encoding import encode
 from perennial.errors import RequestError
 from perennial.ports import OnlineStore
+from perennial.serving.engine import Engine
 from perennial.serving.payload import parse_instances, read_columns
 from perennial.serving.predictor import Predictor
 from perennial.serving.request_view import connect, matches
+from perennial.serving.served import served_of
 from perennial.steps.signature import signature
 from tests.support.artifacts import a_manifest
 from tests.support.tables import ONLINE, create_tables
@@ -265,10 +267,11 @@ def online(
         ignored=sources.ignored,
         event_time=sources.event_time,
     )
-    artifact: Any = SimpleNamespace(manifest=manifest, predict=lambda matrix: np.zeros(len(matrix)))
+    scorer: Any = SimpleNamespace(score=lambda rows: [0.0] * len(rows))
+    served = served_of(manifest.model_dump(mode="json"))
     instances = parse_instances(f'{{"instances": [{", ".join(lines)}]}}')
     now = datetime.fromisoformat("2031-01-01T00:00:00Z")
-    return Predictor(artifact, connect()).predict(instances, store.read_many, now).features
+    return np.array(Predictor(served, scorer, Engine()).predict(instances, store.read_many, now).features)
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from perennial.aws import errors
-from perennial.aws.errors import attempts, refused, translated
+from perennial.aws import retrying
+from perennial.aws.errors import refused, translated
+from perennial.aws.retrying import attempts
 from perennial.errors import ConflictError, NotFoundError, PerennialError, TransientError
 
 
@@ -142,8 +143,8 @@ def test_only_lost_races_count_as_refused(error: ClientError, is_refused: bool) 
 def test_attempts_pause_with_growing_jitter_below_a_cap_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     bounds: list[float] = []
-    monkeypatch.setattr(errors.time, "sleep", pauses.append)
-    monkeypatch.setattr(errors.random, "uniform", lambda low, high: bounds.append(high) or high / 2 + low)
+    monkeypatch.setattr(retrying.time, "sleep", pauses.append)
+    monkeypatch.setattr(retrying.random, "uniform", lambda low, high: bounds.append(high) or high / 2 + low)
     made: list[int] = []
 
     def give_up() -> None:
@@ -158,5 +159,5 @@ def test_attempts_pause_with_growing_jitter_below_a_cap_and_end(monkeypatch: pyt
 
 
 def test_the_first_attempt_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: pytest.fail("waited"))
     assert next(attempts("x")) == 0

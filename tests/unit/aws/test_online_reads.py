@@ -12,7 +12,7 @@ import pytest
 from botocore.hooks import HierarchicalEmitter
 from moto import mock_aws
 
-from perennial.aws import errors
+from perennial.aws import retrying
 from perennial.aws.online import DynamoOnlineStore
 from perennial.errors import PerennialError, TransientError
 from perennial.ports import Lookup, OnlineRow
@@ -43,7 +43,7 @@ class HesitantDynamo:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
 
 
 def read(dynamo: HesitantDynamo, entities: int) -> dict[tuple[Any, ...], Any]:

@@ -22,11 +22,13 @@ from perennial.client import Client
 from perennial.client.lineage import Edge, Lineage, Node, draw_page, draw_svg, lineage_of
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import fake_ports
+from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import Snapshot
 from perennial.serving.ids import make_request_id
-from perennial.steps.prediction_log import log_key
+from perennial.steps import log_predictions
 from tests.support.interruptions import copied
+from tests.support.prediction_logs import a_request, lines_of
 from tests.support.records import AT, a_snapshot, a_version
 from tests.support.training_runs import world
 from tests.support.whole_runs import ADA, ingested, small_world, trained
@@ -44,7 +46,7 @@ def _world() -> Ports:
     ports.clock.advance(days=2)  # type: ignore[attr-defined]
     for day in (0, 2):
         at = ports.clock.now() - timedelta(days=day)
-        ports.artifacts.put(log_key("fare", 1, make_request_id(at, bytes(9) + bytes([day]))), b"{}")
+        put_in_log(ports, make_request_id(at, bytes(9) + bytes([day])))
     return ports
 
 
@@ -52,6 +54,13 @@ def _world() -> Ports:
 def ports(_world: Ports) -> Ports:
     """Return fakes that no other test sees."""
     return copied(_world)
+
+
+def put_in_log(ports: Ports, request_id: str) -> None:
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    features = [[1.0] * len(manifest.features)]
+    request = a_request(model="fare", request_id=request_id, features=features, values=[2.0], inputs={})
+    assert log_predictions.run(log_predictions.Request(lines=lines_of([request])), ports).rows == 1
 
 
 def snapshot(ports: Ports, name: str = "a.csv") -> Snapshot:
@@ -70,7 +79,7 @@ def ancestors(lineage: Lineage, name: str) -> set[str]:
 
 def test_a_prediction_leads_back_to_the_bytes_of_the_uploaded_file(ports: Ports) -> None:
     request = make_request_id(ports.clock.now(), bytes(10))
-    ports.artifacts.put(log_key("fare", 1, request), b"{}")
+    put_in_log(ports, request)
     found = lineage_of(ports, f"1-{request}-0")
     assert found.thing == f"prediction:1-{request}-0"
     uploaded = ports.raw.get("rides/a.csv")
@@ -90,7 +99,7 @@ def test_a_file_leads_forward_to_the_versions_that_learnt_from_it_and_what_they_
     assert reached(found, "version") == {"fare@1", "fare@2"}
     assert found.nodes["version:fare@1"].facts["service"] == "serves"
     assert found.nodes["version:fare@2"].facts["service"] == "never served"
-    assert found.nodes["predictions:fare@1"].facts["requests_by_day"] == {"2019-03-01": 1, "2019-03-03": 1}
+    assert found.nodes["predictions:fare@1"].facts["predictions_by_day"] == {"2019-03-01": 1, "2019-03-03": 1}
     assert reached(lineage_of(ports, "s3://raw/rides/b.csv"), "version") == {"fare@2"}
 
 
@@ -248,7 +257,7 @@ def test_the_terminal_shows_both_directions_and_brackets_as_they_are(ports: Port
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert text.index("made from") < text.index("s3://raw/rides/a.csv, version") < text.index("made from it")
     assert "fare@1, ridge, serves" in text
-    assert "2 requests answered on 2 of the last 30 days" in text
+    assert "2 predictions logged on 2 of the last 30 days" in text
 
 
 def test_forward_lookups_ask_for_versions_and_scan_nothing(ports: Ports) -> None:
@@ -260,7 +269,7 @@ def test_forward_lookups_ask_for_versions_and_scan_nothing(ports: Ports) -> None
             return getattr(ports.catalog, name)
 
     lineage_of(replace(ports, catalog=Counting()), "rides/a.csv")
-    assert asked == {"ever_published": 1, "models": 1, "versions": 1, "champion": 1, "audit": 1}
+    assert asked == {"ever_published": 1, "models": 1, "versions": 1, "champion": 1, "audit": 1, "runs": 1}
 
 
 def test_an_erasure_s_stand_in_leads_back_to_the_original(ports: Ports) -> None:
@@ -273,6 +282,15 @@ def test_an_erasure_s_stand_in_leads_back_to_the_original(ports: Ports) -> None:
     (left,) = (one for one in ports.catalog.ever_published("rides") if one.rewritten_from == before)
     assert f"snapshot:{before}" in lineage_of(ports, left.snapshot_id).before[f"snapshot:{left.snapshot_id}"]
     assert f"snapshot:{left.snapshot_id}" in lineage_of(ports, before).after[f"snapshot:{before}"]
+
+
+def test_the_lineage_of_a_run_can_be_taken_together_although_much_of_it_is_reached_over_what_it_made(
+    ports: Ports,
+) -> None:
+    whole = lineage_of(ports, "train-2")
+
+    assert whole.collapsed(200).nodes.keys() == whole.nodes.keys()
+    assert len(whole.collapsed(1).nodes) < len(whole.nodes)
 
 
 def test_the_notebook_example_of_the_page_runs(ports: Ports) -> None:

@@ -23,7 +23,7 @@ from perennial.errors import ConflictError, DataError, NotFoundError, PerennialE
 from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 from tests.support.artifacts import MODEL, a_manifest, linear_graph, register
-from tests.support.records import AT, a_version, an_approval
+from tests.support.records import AT, a_challenger, a_version, an_approval
 from tests.support.training_runs import world
 
 SECRET = "AQDEtoken"
@@ -139,7 +139,7 @@ def test_a_promotion_starts_the_machine_for_the_person() -> None:
     ((name, given),) = stack.machines.calls
     assert (name, given["name"], given["stateMachineArn"]) == ("start", run_id, "arn:deploy")
     trigger = {"kind": "person", "source": "ada", "reason": "it is better", "no_cache": False}
-    trigger |= {"override_gate": True, "retry_of": ""}
+    trigger |= {"override_gate": True, "at_once": False, "retry_of": ""}
     assert json.loads(given["input"]) == {"model": MODEL, "version": 2, "trigger": trigger}
 
 
@@ -182,6 +182,42 @@ def test_a_roll_back_that_leads_nowhere_is_refused(promoted: tuple[int, ...], to
     champion = ports.catalog.champion(MODEL)
     assert champion is not None
     assert champion.version == promoted[-1]
+
+
+def challenged() -> Ports:
+    """Return fakes in which version 2 serves, 1 served before, and 3 answers a tenth of the callers."""
+    ports = served(1, 2)
+    ports.catalog.set_challenger(MODEL, a_challenger(3, MODEL, run_id="deploy-3"), 2, AT, "deploy-3", "better")
+    return ports
+
+
+def test_a_roll_back_while_a_version_is_on_its_way_withdraws_that_one_first() -> None:
+    ports = challenged()
+    found, champion = roll_back(ports, MODEL, None, "me", "it looks odd")
+    assert (found, champion.version, champion.previous, champion.challenger) == (3, 2, 1, None)
+    entry, version = ports.catalog.audit(MODEL)[0], ports.catalog.version(MODEL, 3)
+    assert (entry.action, entry.by, entry.reason) == ("withdraw", "me", "it looks odd")
+    assert (version.stage, version.reason) == ("candidate", "it looks odd")
+    found, champion = roll_back(ports, MODEL, None, "me", "")
+    assert (found, champion.version) == (2, 1)
+
+
+def test_a_roll_back_to_a_version_that_is_named_ends_what_is_on_its_way_in_one_go() -> None:
+    ports = challenged()
+    found, champion = roll_back(ports, MODEL, 1, "me", "")
+    assert (found, champion.version, champion.challenger) == (2, 1, None)
+    entry = ports.catalog.audit(MODEL)[0]
+    assert (entry.action, entry.detail) == ("rollback", "ends the canary 10 % of version 3")
+
+
+def test_a_model_shows_what_is_on_its_way() -> None:
+    content, tables = describe_model(challenged(), MODEL)
+    assert content["champion"]["challenger"]["version"] == 3
+    screen = io.StringIO()
+    for shown in tables:
+        Console(file=screen, width=250).print(shown)
+    assert "on its way to serve" in screen.getvalue()
+    assert "canary 10 %" in screen.getvalue()
 
 
 def test_what_is_not_intact_is_not_rolled_back_to() -> None:

@@ -12,6 +12,7 @@ from infra.runs import list_runs, show_run
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.steps import ingest
+from tests.support.deliveries import STEPWISE, Traffic, requests, tried, two_versions, until_moved, with_delivery
 from tests.support.searches import LINE, plan, search_all, searching, try_one
 from tests.support.whole_runs import small_world, trained
 from tests.support.world import new_ports, upload
@@ -53,6 +54,22 @@ def test_a_run_that_rejected_nothing_shows_no_quarantine() -> None:
     content, _ = show_run(ingested(), "run-1", rejected=10)
 
     assert "quarantine" not in content
+
+
+@pytest.mark.parametrize(("failures", "words"), [(0, "holds"), (200, "200 of 200 requests failed")])
+def test_a_deployment_shows_what_its_version_was_held_against(ports: Ports, failures: int, words: str) -> None:
+    ports = with_delivery(ports, STEPWISE)
+    two_versions(ports)
+    tried(ports)
+    until_moved(ports, Traffic(challenger=requests(200, failures)))
+    content, shown = show_run(ports, "deploy-2", rejected=0)
+
+    looks = {step["step"]: step["output"] for step in content["steps"]}
+    assert looks["advance#shadow"]["challenger"]["failures"] == failures
+    text = printed(shown)
+    assert "shadow: 200 requests of version 2, 1,000 of version 1" in text
+    assert words in text
+    assert "report: s3://artifacts/reports/delivery/taxi_fare/deploy-2.html" in text
 
 
 def test_a_run_is_found_by_the_first_characters_of_its_id() -> None:

@@ -104,6 +104,13 @@ def test_an_upload_whose_run_does_not_start_ends_the_wait(
         send(stack, files(tmp_path, "a.csv"))
 
 
+def test_files_to_predict_are_no_dataset_s(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x")
+    with pytest.raises(DataError, match="perennial batch-predict"):
+        list(upload_files(cast(Any, None), "predict", [path], None, lambda *_: None))
+
+
 @pytest.mark.parametrize("dataset", ["", "../x", "a/b", "Flats"])
 def test_what_cannot_be_a_dataset_s_name_is_refused_before_anything_is_sent(tmp_path: Path, dataset: str) -> None:
     nowhere: Any = None

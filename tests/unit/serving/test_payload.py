@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from perennial.definitions import Column
 from perennial.errors import RequestError, TooLargeError
-from perennial.serving.payload import MAX_BYTES, Label, parse_instances, parse_labels, read_columns
+from perennial.serving.json_body import MAX_BYTES
+from perennial.serving.payload import Label, parse_instances, parse_labels, read_columns
 from tests.support.artifacts import INPUTS, a_trip
 
 COLUMNS = {

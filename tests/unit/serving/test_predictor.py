@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -13,10 +12,18 @@ import pytest
 from perennial.errors import DefinitionError, RequestError
 from perennial.manifest import Manifest, RequestView
 from perennial.ports import Lookup, OnlineRow
-from perennial.serving.artifact import load_artifact
 from perennial.serving.predictor import Predictor
-from perennial.serving.request_view import connect
-from tests.support.artifacts import FEATURES, INPUTS, SQL, VIEW_VERSION, a_manifest, a_trip, by_hand, linear_graph
+from tests.support.artifacts import (
+    FEATURES,
+    INPUTS,
+    SQL,
+    VIEW_VERSION,
+    a_manifest,
+    a_trip,
+    by_hand,
+    linear_graph,
+    predictor_of,
+)
 
 NOW = datetime(2019, 3, 1, 12, tzinfo=UTC)
 TRIP_AT = datetime(2019, 3, 1, 8, 30, tzinfo=UTC)
@@ -47,30 +54,28 @@ NOTHING = Lookups({})
 
 def a_predictor(**changes: Any) -> Predictor:
     manifest: Manifest = a_manifest(**changes)
-    content = manifest.model_dump_json().encode()
-    artifact = load_artifact(content, hashlib.sha256(content).hexdigest(), lambda _: linear_graph())
-    return Predictor(artifact, connect())
+    return predictor_of(manifest)
 
 
 def speed_seen(feature_time: datetime, **changes: Any) -> float:
     """Return the stored feature that the example trip sees when its zone's value became known then."""
     made = a_predictor(**changes).predict([a_trip()], Lookups({(42,): (feature_time, 20.0)}).read, NOW)
-    return float(made.features[0, FEATURES.index("zone_stats__mean_speed")])
+    return float(made.features[0][FEATURES.index("zone_stats__mean_speed")])
 
 
 def test_a_prediction_is_that_of_the_rows_features_worked_out_by_hand() -> None:
     lookups = Lookups({(42,): (TRIP_AT - timedelta(days=1), 20.0)})
     made = a_predictor().predict([a_trip(), a_trip(trip_distance=1.5, passenger_count=None)], lookups.read, NOW)
-    assert made.features.tolist() == [[10.0, 8.0, 1.0, 20.0], [1.5, 8.0, 1.0, 20.0]]
-    assert made.values.tolist() == [30.0, 13.0]
+    assert made.features == [[10.0, 8.0, 1.0, 20.0], [1.5, 8.0, 1.0, 20.0]]
+    assert made.values == [30.0, 13.0]
     assert made.values[0] == by_hand(dict(zip(FEATURES, made.features[0], strict=True)))
 
 
 def test_the_matrix_follows_the_manifests_order_and_not_the_views() -> None:
     turned = tuple(reversed(FEATURES))
     made = a_predictor(features=turned).predict([a_trip()], NOTHING.read, NOW)
-    assert made.features[0, 1:].tolist() == [1.0, 8.0, 10.0]
-    assert np.isnan(made.features[0, 0])
+    assert made.features[0][1:] == [1.0, 8.0, 10.0]
+    assert np.isnan(made.features[0][0])
 
 
 def test_each_stored_view_is_asked_once_and_for_each_entity_once() -> None:
@@ -78,18 +83,18 @@ def test_each_stored_view_is_asked_once_and_for_each_entity_once() -> None:
     rows = [a_trip(pickup_location_id=zone) for zone in (42, 7, 42, 9, 7)]
     made = a_predictor().predict(rows, lookups.read, NOW)
     assert lookups.asked == [[("zone_stats", VIEW_VERSION, [(42,), (7,), (9,)], ["mean_speed"])]]
-    assert np.array_equal(made.features[:, 3], [20, 10, 20, np.nan, 10], equal_nan=True)
+    assert np.array_equal([row[3] for row in made.features], [20, 10, 20, np.nan, 10], equal_nan=True)
 
 
 def test_an_entity_without_a_value_has_a_missing_feature_and_still_a_prediction() -> None:
     made = a_predictor().predict([a_trip()], NOTHING.read, NOW)
-    assert np.isnan(made.features[0, 3])
-    assert made.values.tolist() == [28.0]
+    assert np.isnan(made.features[0][3])
+    assert made.values == [28.0]
 
 
 def test_a_stored_null_is_a_missing_feature() -> None:
     made = a_predictor().predict([a_trip()], Lookups({(42,): (TRIP_AT, None)}).read, NOW)
-    assert np.isnan(made.features[0, 3])
+    assert np.isnan(made.features[0][3])
 
 
 def test_a_value_counts_up_to_its_ttl_before_the_rows_event_time() -> None:
@@ -108,7 +113,7 @@ def speed_seen_at(at: datetime, latest: datetime, previous: datetime, **changes:
     row = OnlineRow((42,), latest, {"mean_speed": 20.0}, previous=before)
     trip = a_trip(pickup_datetime=at.isoformat())
     made = a_predictor(**changes).predict([trip], lambda lookups: [{(42,): row} for _ in lookups], NOW)
-    return float(made.features[0, FEATURES.index("zone_stats__mean_speed")])
+    return float(made.features[0][FEATURES.index("zone_stats__mean_speed")])
 
 
 def test_until_the_latest_value_is_known_the_one_before_it_counts() -> None:
@@ -139,7 +144,7 @@ def test_rows_of_one_request_see_each_what_was_known_at_their_own_time() -> None
 
     trips = [a_trip(pickup_datetime=(TRIP_AT + timedelta(hours=hours)).isoformat()) for hours in (1, -1, 0, -30)]
     made = a_predictor().predict(trips, read, NOW)
-    assert np.array_equal(made.features[:, 3], [20, 10, 20, np.nan], equal_nan=True)
+    assert np.array_equal([row[3] for row in made.features], [20, 10, 20, np.nan], equal_nan=True)
     assert [lookup.since for lookup in asked] == [(TRIP_AT - timedelta(hours=30)).replace(tzinfo=None)]
 
 
@@ -168,12 +173,10 @@ def test_a_model_without_a_request_view_reads_stored_features_alone() -> None:
         event_time=None,
         inputs={"pickup_location_id": INPUTS["pickup_location_id"]},
     )
-    content = manifest.model_dump_json().encode()
-    artifact = load_artifact(content, hashlib.sha256(content).hexdigest(), lambda _: graph)
-    made = Predictor(artifact, connect()).predict(
+    made = predictor_of(manifest, graph).predict(
         [{"pickup_location_id": 42}], Lookups({(42,): (TRIP_AT, 20.0)}).read, NOW
     )
-    assert made.values.tolist() == [5.0]
+    assert made.values == [5.0]
 
 
 def test_a_row_that_makes_a_feature_infinite_is_refused_by_its_place() -> None:
@@ -191,10 +194,8 @@ def test_a_row_that_makes_a_feature_infinite_is_refused_by_its_place() -> None:
 def test_a_row_whose_prediction_is_not_finite_is_refused_by_its_place() -> None:
     steep = linear_graph(weights=(1e308, 0.0, 0.0, 0.0))
     manifest = a_manifest(steep)
-    content = manifest.model_dump_json().encode()
-    artifact = load_artifact(content, hashlib.sha256(content).hexdigest(), lambda _: steep)
-    predictor = Predictor(artifact, connect())
-    assert predictor.predict([a_trip(trip_distance=1)], NOTHING.read, NOW).values.tolist() == [1e308]
+    predictor = predictor_of(manifest, steep)
+    assert predictor.predict([a_trip(trip_distance=1)], NOTHING.read, NOW).values == [1e308]
     with pytest.raises(RequestError, match=r"instances\[1\] is predicted to be inf") as caught:
         predictor.predict([a_trip(trip_distance=1), a_trip(trip_distance=2)], NOTHING.read, NOW)
     assert caught.value.field == "instances[1]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from typing import Any
@@ -15,10 +14,10 @@ from perennial.definitions.files import Definitions
 from perennial.errors import DataError, RequestError, TooLargeError
 from perennial.ports import Ports
 from perennial.records import Assessment, Trigger
-from perennial.serving.ids import make_request_id
+from perennial.serving.ids import PredictionId, make_request_id
 from perennial.serving.predictor import MAX_PROBABILITIES
 from perennial.steps import feedback, monitor, predict, smoke
-from perennial.steps.prediction_log import latest_labels, log_key, read_labels, read_predictions
+from perennial.steps.prediction_log import FoundPrediction, find_prediction, latest_labels, read_labels
 from tests.support.artifacts import (
     MODEL,
     PRICE_GRAPH,
@@ -29,6 +28,7 @@ from tests.support.artifacts import (
     register,
     softmax_graph,
 )
+from tests.support.prediction_logs import deliver
 from tests.support.records import AT
 
 REQUEST_ID = make_request_id(AT, bytes(10))
@@ -37,7 +37,16 @@ CALLS_GRAPH = logistic_graph([math.log(2), math.log(3)], 0.0)
 
 
 def ask(ports: Ports, *rows: dict[str, Any]) -> predict.Answer:
-    return predict.run(predict.Request(model=MODEL, instances=list(rows), request_id=REQUEST_ID, at=AT), ports)
+    request = predict.Request(model=MODEL, instances=list(rows), request_id=REQUEST_ID, at=AT)
+    answer = predict.run(request, ports)
+    deliver(ports)
+    return answer
+
+
+def found(ports: Ports, row: int = 0) -> FoundPrediction:
+    prediction = find_prediction(ports.artifacts, MODEL, PredictionId(1, REQUEST_ID, row))
+    assert prediction is not None
+    return prediction
 
 
 def customer(plan: str | None = "plus", calls: int = 0) -> dict[str, Any]:
@@ -73,16 +82,16 @@ def multiclass(ports: Ports) -> Ports:
 
 
 def test_a_condition_is_answered_by_its_probability_and_by_whether_that_is_above_a_half(binary: Ports) -> None:
-    answer = json.loads(ask(binary, customer(), customer("basic"), customer(None, -1)).model_dump_json())
-    first, second, third = answer["predictions"]
+    answer = ask(binary, customer(), customer("basic"), customer(None, -1))
+    first, second, third = answer.predictions
     assert first == {"prediction_id": f"1-{REQUEST_ID}-0", "value": pytest.approx(2 / 3), "label": True}
     assert (second["value"], second["label"]) == (0.5, False)  # the plan's code is 0; a half is not above a half
     assert (third["value"], third["label"]) == (pytest.approx(1 / 4), False)
 
 
 def test_classes_are_answered_by_the_likeliest_one_and_the_probability_of_each(multiclass: Ports) -> None:
-    answer = json.loads(ask(multiclass, customer(), customer("basic")).model_dump_json())
-    first, second = answer["predictions"]
+    answer = ask(multiclass, customer(), customer("basic"))
+    first, second = answer.predictions
     assert first == {
         "prediction_id": f"1-{REQUEST_ID}-0",
         "label": "price",
@@ -95,23 +104,16 @@ def test_classes_are_answered_by_the_likeliest_one_and_the_probability_of_each(m
 @pytest.mark.parametrize("plan", [None, "", "gold", "b\u0301asic"])
 def test_a_category_that_was_not_learnt_counts_as_missing(multiclass: Ports, plan: str | None) -> None:
     ask(multiclass, customer(plan))
-    (line,) = read_predictions(multiclass.artifacts, log_key(MODEL, 1, REQUEST_ID))
-    assert line.features == {"customer__plan": None, "customer__calls": 0.0}
+    assert found(multiclass).features == {"customer__plan": None, "customer__calls": 0.0}
 
 
 def test_the_log_holds_the_place_of_the_class_the_probabilities_and_what_was_said(multiclass: Ports) -> None:
     ask(multiclass, customer())
-    (line,) = [json.loads(line) for line in multiclass.artifacts.get(log_key(MODEL, 1, REQUEST_ID)).splitlines()]
-    assert line["prediction"] == 1.0
-    assert line["probabilities"] == pytest.approx([2 / 7, 4 / 7, 1 / 7])
-    assert line["inputs"] == {"plan": "plus", "calls": 0}
-    assert line["features"] == {"customer__plan": 1.0, "customer__calls": 0.0}
-
-
-def test_a_log_line_from_before_there_were_classes_is_still_read(ports: Ports) -> None:
-    ports.artifacts.put("old", b'{"prediction_id":"1-x-0","features":{"a":1.0},"prediction":2.0}\n')
-    (line,) = read_predictions(ports.artifacts, "old")
-    assert (line.prediction, line.probabilities) == (2.0, None)
+    line = found(multiclass)
+    assert line.value == 1.0
+    assert line.probabilities == pytest.approx([2 / 7, 4 / 7, 1 / 7])
+    assert line.inputs == {"plan": "plus", "calls": 0}
+    assert line.features == {"customer__plan": 1.0, "customer__calls": 0.0}
 
 
 def test_no_more_probabilities_are_asked_for_than_an_answer_holds(ports: Ports) -> None:

@@ -122,7 +122,7 @@ def test_a_champions_manifest_that_was_changed_is_an_error() -> None:
         ask(ports, "run-1")
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "candidate.json"])
+@pytest.mark.parametrize("file", ["model.onnx", "model.flat", "candidate.json"])
 def test_a_candidates_file_that_was_changed_is_an_error(file: str) -> None:
     ports = a_ports()
     train_all(ports, "run-1")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.fakes import FakeObjectStore, FixedClock
+from perennial.manifest import Kept
 from perennial.ports import Ports
 from perennial.serving.ids import make_request_id
+from perennial.serving.logged import LogPolicy
 from perennial.steps import feedback, predict
 from perennial.steps.prediction_log import latest_labels, read_labels
-from tests.support.artifacts import MODEL, a_trip, register
+from tests.support.artifacts import MODEL, a_manifest, a_trip, register
+from tests.support.prediction_logs import deliver
 from tests.support.records import AT
 
 
@@ -23,7 +27,9 @@ def predicted(ports: Ports, rows: int = 2, seed: int = 0) -> list[str]:
         register(ports)
     request_id = make_request_id(AT, bytes([seed] * 10))
     request = predict.Request(model=MODEL, instances=[a_trip()] * rows, request_id=request_id, at=AT)
-    return [prediction.prediction_id for prediction in predict.run(request, ports).predictions]
+    answer = predict.run(request, ports)
+    deliver(ports)
+    return [prediction["prediction_id"] for prediction in answer.predictions]
 
 
 def send(ports: Ports, labels: dict[str, float], model: str = MODEL) -> tuple[int, int]:
@@ -85,8 +91,11 @@ def test_two_racing_calls_with_the_same_labels_write_one_object(ports: Ports, cl
 
 
 @pytest.mark.parametrize("nonsense", ["nonsense", "1-01D4V8SW00ZZZZZZZZZZZZZZZZ-0", "1-01D4V8SW000000000000000000-2"])
-def test_an_id_that_predict_never_gave_is_refused_and_nothing_is_stored(ports: Ports, nonsense: str) -> None:
+def test_an_id_that_predict_never_gave_is_refused_and_nothing_is_stored(
+    ports: Ports, clock: FixedClock, nonsense: str
+) -> None:
     first, second = predicted(ports)
+    clock.advance(minutes=15)  # by then all are in the log
     with pytest.raises(NotFoundError) as caught:
         send(ports, {first: 14.5, second: 14.5, nonsense: 14.5})
     assert caught.value.field == "labels[2].prediction_id"
@@ -99,7 +108,7 @@ def test_a_prediction_of_another_model_is_not_found(ports: Ports) -> None:
         send(ports, {first: 14.5}, model="other")
 
 
-def test_the_log_is_read_once_for_each_request(ports: Ports) -> None:
+def test_each_part_of_the_log_is_read_once(ports: Ports) -> None:
     class Counting(FakeObjectStore):
         reads = 0
 
@@ -112,3 +121,57 @@ def test_the_log_is_read_once_for_each_request(ports: Ports) -> None:
     ids = predicted(ports, rows=10) + predicted(ports, rows=10, seed=1)
     assert send(ports, dict.fromkeys(ids, 1.0)) == (20, 0)
     assert store.reads == 2
+
+
+def unlogged(ports: Ports, *ids: str) -> int:
+    labels = [feedback.LabelledPrediction(prediction_id=name, label=1.0) for name in ids]
+    return feedback.run(feedback.Request(model=MODEL, labels=labels), ports).unlogged
+
+
+def test_a_label_may_come_before_its_prediction_is_in_the_log(ports: Ports, clock: FixedClock) -> None:
+    register(ports)
+    young = f"1-{make_request_id(AT, bytes(10))}-0"
+    clock.advance(minutes=14.9)
+    assert unlogged(ports, young) == 1
+    assert stored(ports) == {young: 1.0}
+    predicted(ports, rows=1)  # now it came
+    assert unlogged(ports, young) == 0
+
+
+def test_after_a_while_a_prediction_that_is_not_in_the_log_was_not_made(ports: Ports, clock: FixedClock) -> None:
+    register(ports)
+    clock.advance(minutes=15)
+    with pytest.raises(NotFoundError, match="made no prediction"):
+        unlogged(ports, f"1-{make_request_id(AT, bytes(10))}-0")
+    assert ports.artifacts.keys("labels/") == []
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(days=3000)], ids=["minutes", "years"])
+def test_a_prediction_of_the_future_was_not_made(ports: Ports, ahead: timedelta) -> None:
+    register(ports)
+    with pytest.raises(NotFoundError, match="made no prediction"):
+        unlogged(ports, f"1-{make_request_id(AT + ahead, bytes(10))}-0")
+
+
+def test_a_young_prediction_of_an_unknown_version_was_not_made(ports: Ports) -> None:
+    register(ports)
+    with pytest.raises(NotFoundError, match="made no prediction") as caught:
+        unlogged(ports, f"2-{make_request_id(AT, bytes(10))}-0")
+    assert caught.value.field == "labels[0].prediction_id"
+
+
+def test_a_young_prediction_is_refused_if_its_request_is_known_to_be_shorter(ports: Ports) -> None:
+    first, _ = predicted(ports)
+    with pytest.raises(NotFoundError, match="made no prediction"):
+        unlogged(ports, first.removesuffix("0") + "2")
+
+
+def test_of_a_version_that_keeps_a_share_the_labels_of_the_others_are_taken(ports: Ports, clock: FixedClock) -> None:
+    register(ports, a_manifest(log=Kept(sample=0.5)))
+    ids = [make_request_id(AT, bytes([number] * 10)) for number in range(50)]
+    kept = [name for name in ids if LogPolicy(sample=0.5).keeps(name)]
+    assert 10 < len(kept) < 40
+    clock.advance(hours=1)
+    assert unlogged(ports, *(f"1-{name}-0" for name in ids if name not in kept)) == 50 - len(kept)
+    with pytest.raises(NotFoundError, match="made no prediction"):
+        unlogged(ports, f"1-{kept[0]}-0")

@@ -9,19 +9,21 @@ from datetime import datetime, timedelta
 import pytest
 
 from perennial import keys
+from perennial.data.prediction_columns import read_columns
 from perennial.definitions import Monitor
 from perennial.definitions.files import Definitions
 from perennial.drift import population_stability_index
 from perennial.errors import DataError, NotFoundError
 from perennial.fakes import FakeMetricSink, FakeObjectStore, FixedClock
-from perennial.manifest import Histogram
+from perennial.manifest import Histogram, Kept
 from perennial.ports import Ports
 from perennial.records import Assessment
 from perennial.serving.ids import make_request_id
+from perennial.serving.predictors import Predictors
 from perennial.steps import feedback, monitor, predict
 from perennial.steps.log_window import LogReader, latest_predictions
-from perennial.steps.prediction_log import read_predictions
 from tests.support.artifacts import MODEL, a_manifest, a_trip, register
+from tests.support.prediction_logs import deliver
 from tests.support.records import AT
 
 WINDOW = Monitor(window_rows=100, min_rows=10)
@@ -62,7 +64,7 @@ def ports(definitions: Definitions, clock: FixedClock, ports: Ports, store: Coun
 
 
 def log(
-    ports: Ports, distances: Sequence[float], at: datetime | None = None, kept: predict.Predictors | None = None
+    ports: Ports, distances: Sequence[float], at: datetime | None = None, kept: Predictors | None = None
 ) -> list[str]:
     """Have trips of those distances predicted in one request; return the prediction ids."""
     at = at or ports.clock.now()
@@ -70,7 +72,8 @@ def log(
     request_id = make_request_id(at, log.calls.to_bytes(10))  # type: ignore[attr-defined]
     rows = [a_trip(trip_distance=distance) for distance in distances]
     answer = predict.run(predict.Request(model=MODEL, instances=rows, request_id=request_id, at=at), ports, kept)
-    return [prediction.prediction_id for prediction in answer.predictions]
+    deliver(ports)
+    return [prediction["prediction_id"] for prediction in answer.predictions]
 
 
 log.calls = 0  # type: ignore[attr-defined]
@@ -96,7 +99,12 @@ def test_below_min_rows_nothing_is_published_and_the_assessment_says_how_many_th
     assert (found.rows, found.labelled) == (9, 0)
     figures = (found.feature_drift, found.drifted_feature, found.prediction_drift)
     assert (*figures, found.performance, found.performance_ratio) == (None,) * 5
-    assert published(ports) == {"FeatureDrift": [], "PredictionDrift": [], "PerformanceRatio": []}
+    assert published(ports) == {
+        "FeatureDrift": [],
+        "PredictionDrift": [],
+        "PerformanceRatio": [],
+        "PredictionsLost": [],
+    }
     assert ports.catalog.assessments(MODEL) == [found]
 
 
@@ -110,7 +118,7 @@ def test_drift_is_the_index_of_the_window_against_the_baseline(ports: Ports, clo
         prediction_baseline=even,
     )
     register(ports, manifest)
-    log_of_second = predict.Predictors()
+    log_of_second = Predictors()
     request = predict.Request(
         model=MODEL,
         instances=[a_trip(trip_distance=5.0)] * 15 + [a_trip(trip_distance=15.0)] * 5,
@@ -118,6 +126,7 @@ def test_drift_is_the_index_of_the_window_against_the_baseline(ports: Ports, clo
         at=AT,
     )
     predict.run(request, ports, log_of_second)
+    deliver(ports)
     found = assess(ports)
     assert found.version == 2
     assert found.drifted_feature == "trip_context__distance"
@@ -168,16 +177,16 @@ def test_the_window_holds_the_latest_rows_only_and_no_object_is_read_for_nothing
     ports: Ports, clock: FixedClock, store: CountingStore
 ) -> None:
     for _ in range(20):
-        log(ports, [5.0] * 25, clock.advance(seconds=1))
+        log(ports, [5.0] * 25, clock.advance(minutes=1))
     store.logs_read()
     assert assess(ports).rows == 100
     assert store.logs_read() == 4
 
 
 def test_single_rows_are_read_one_object_each(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
-    kept = predict.Predictors()
+    kept = Predictors()
     for _ in range(130):
-        log(ports, [5.0], clock.advance(seconds=1), kept)
+        log(ports, [5.0], clock.advance(minutes=1), kept)
     store.logs_read()
     assert assess(ports).rows == 100
     assert store.logs_read() == 100
@@ -190,8 +199,8 @@ def test_the_newest_rows_count_across_days_and_months(ports: Ports, clock: Fixed
     reader = LogReader(ports.artifacts)
     assert assess(ports, reader).rows == 100
     window = latest_predictions(reader, MODEL, 1, AT.date(), clock.now().date(), 100)
-    distances = [line.features["trip_context__distance"] for line in window]
-    assert distances == [5.0] * 60 + [50.0] * 40
+    assert window is not None
+    assert window.features["trip_context__distance"].tolist() == [5.0] * 60 + [50.0] * 40
 
 
 def test_a_prediction_is_counted_once_however_its_day_is_listed(ports: Ports, clock: FixedClock) -> None:
@@ -204,17 +213,18 @@ def test_a_prediction_is_counted_once_however_its_day_is_listed(ports: Ports, cl
 def test_of_one_large_request_the_last_rows_are_in_the_window(ports: Ports) -> None:
     log(ports, [50.0] * 50 + [5.0] * 100)
     window = latest_predictions(LogReader(ports.artifacts), MODEL, 1, AT.date(), AT.date(), 100)
-    assert [line.features["trip_context__distance"] for line in window] == [5.0] * 100
+    assert window is not None
+    assert window.features["trip_context__distance"].tolist() == [5.0] * 100
 
 
 def test_a_second_look_reads_what_is_new_alone(ports: Ports, clock: FixedClock, store: CountingStore) -> None:
     reader = LogReader(store)
     for _ in range(4):
-        log(ports, [5.0] * 25, clock.advance(seconds=1))
+        log(ports, [5.0] * 25, clock.advance(minutes=1))
     store.logs_read()
     first = assess(ports, reader)
     assert store.logs_read() == 4
-    log(ports, [5.0] * 25, clock.advance(seconds=1))
+    log(ports, [5.0] * 25, clock.advance(minutes=1))
     assert assess(ports, reader).rows == first.rows == 100
     assert store.logs_read() == 1
 
@@ -224,10 +234,10 @@ def test_what_has_left_the_window_is_forgotten(ports: Ports, clock: FixedClock, 
     log(ports, [5.0] * 100)
     assess(ports, reader)
     old = store.keys("predictions/")
-    log(ports, [5.0] * 100, clock.advance(seconds=1))
+    log(ports, [5.0] * 100, clock.advance(minutes=1))
     assess(ports, reader)
     store.logs_read()
-    reader.read(old, read_predictions)
+    reader.read(old, read_columns)
     assert store.logs_read() == 1
 
 
@@ -297,3 +307,22 @@ def test_a_model_without_a_champion_is_passed_over_and_an_unknown_one_is_refused
     ports = replace(ports, definitions=Definitions({}, {}, {"young": young}))
     assert monitor.run(monitor.Request(model="young"), ports).assessed == {}
     assert monitor.run(monitor.Request(model=MODEL), ports).assessed == {}  # its definition was taken away
+
+
+def test_the_hourly_look_counts_what_the_log_has_lost_and_the_others_do_not(ports: Ports, clock: FixedClock) -> None:
+    log(ports, [5.0] * 10, clock.now())
+    log(ports, [5.0] * 10, clock.advance(minutes=1))
+    clock.advance(minutes=30)
+    assert assess(ports).lost is None
+    assert published(ports)["PredictionsLost"] == []
+    found = monitor.run(monitor.Request(), ports).assessed[MODEL]
+    assert found.lost == 0
+    assert published(ports)["PredictionsLost"] == [0]
+    assert isinstance(ports.metrics, FakeMetricSink)
+    assert ports.metrics.values("PredictionsLost", {"Deployment": "test"}) == [0]  # what one alarm watches
+
+
+def test_a_masked_feature_is_not_looked_at(ports: Ports) -> None:
+    register(ports, a_manifest(version=2, log=Kept(masked_features=("zone_stats__mean_speed",))))
+    log(ports, [5.0] * 20)
+    assert assess(ports).drifted_feature != "zone_stats__mean_speed"  # it is missing throughout

@@ -12,11 +12,13 @@ import pytest
 from perennial import keys
 from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
+from perennial.flat_file import pack, unpack
 from perennial.ports import Ports
 from perennial.records import Trigger
 from perennial.steps import forget, ingest, rebuild, train
 from perennial.steps.kept_definitions import differences
 from perennial.steps.recording import recorded
+from perennial.training.candidates import Fitted, Matrix
 from tests.support.interruptions import copied, held
 from tests.support.whole_runs import ADA, SMALL, ingested, small_world, trained
 from tests.support.world import DEFINITIONS, survives_kills
@@ -105,6 +107,22 @@ def test_another_result_is_told_with_how_far_predictions_differ(ports: Ports, mo
     assert rebuilt.max_difference >= 0.25
     assert set(found(rebuilt)) == {"onnx"}
     assert ports.catalog.run("rebuild-1").outputs["identical"] is False
+
+
+def test_a_flat_file_that_alone_is_another_is_told(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = train.flat
+
+    def noted(fitted: Fitted, rows: Matrix) -> bytes | None:
+        content = flat(fitted, rows)
+        assert content is not None
+        header, arrays = unpack(content)
+        return pack({**header, "note": "as of a later format"}, arrays)
+
+    assert set(again(ports).files) == {"train", "holdout", "model.onnx", "model.flat"}
+    monkeypatch.setattr(train, "flat", noted)
+    rebuilt = again(ports, "rebuild-2")
+    assert (rebuilt.identical, rebuilt.max_difference) == (False, None)
+    assert found(rebuilt) == {"flat": "the flat file is another one, although the ONNX file is the same"}
 
 
 def test_an_input_that_was_tampered_with_is_told(ports: Ports) -> None:

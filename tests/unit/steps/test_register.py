@@ -13,7 +13,9 @@ from perennial import keys
 from perennial.errors import ConflictError, DataError
 from perennial.fakes import FixedClock, fake_ports
 from perennial.manifest import Manifest
+from perennial.monitoring.baseline import Baseline
 from perennial.ports import Ports
+from perennial.records import CompiledView
 from perennial.serving.artifact import load_artifact
 from perennial.steps import register
 from perennial.steps.recording import recorded
@@ -103,6 +105,15 @@ def test_the_manifest_traces_the_version_to_its_origin(ports: Ports) -> None:
     assert set(manifest.baseline) == set(FEATURES)
 
 
+def test_the_baseline_that_monitoring_reads_stands_beside_the_model_under_its_hash(ports: Ports) -> None:
+    ask(ports)
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    content = ports.artifacts.get(keys.artifact("fare", 1, "baseline.json"))
+    assert manifest.baseline_sha256 == hashlib.sha256(content).hexdigest()
+    assert Baseline.model_validate_json(content).features == FEATURES
+    assert "baseline.json" not in manifest.files  # serving reads what stands there
+
+
 def test_it_closes_the_run_and_lets_the_next_one_in(ports: Ports) -> None:
     ask(ports)
     run = ports.catalog.run("run-1")
@@ -154,7 +165,7 @@ def test_killed_at_any_call_and_run_again_it_leaves_what_one_clean_run_leaves(cl
 def test_a_later_try_after_a_kill_publishes_the_files_that_lie_there(ports: Ports, clock: FixedClock) -> None:
     """The manifest holds no moment of the try: what an earlier, slower try still writes is the same."""
     files = []
-    for calls in (8, 9, 10, 11, 12):
+    for calls in range(8, 15):
         with pytest.raises(Killed):
             ask(mortal(ports, Fuse(calls)))
         clock.advance(minutes=5)
@@ -196,7 +207,7 @@ def test_a_candidate_that_was_changed_since_it_was_judged_is_not_registered(port
     assert ports.catalog.versions("fare") == []
 
 
-@pytest.mark.parametrize("file", ["manifest.json", "model.onnx"])
+@pytest.mark.parametrize("file", ["manifest.json", "model.onnx", "model.flat"])
 def test_a_file_of_others_in_the_versions_place_is_not_overwritten(ports: Ports, file: str) -> None:
     ports.artifacts.put(keys.artifact("fare", 1, file), b"something else")
     with pytest.raises(DataError, match=f"models/fare/1/{file}: there is another content already"):
@@ -281,3 +292,14 @@ def test_a_report_that_is_not_the_verdicts_makes_no_card(ports: Ports) -> None:
     ports.artifacts.put(key, b"{}")
     with pytest.raises(DataError, match="it is not the report of what was recorded; start the run again"):
         ask(ports)
+
+
+def test_the_manifest_holds_the_program_that_was_tried_on_the_held_out_rows(ports: Ports) -> None:
+    step = ports.catalog.step("run-1", "training_set")
+    program = {"format": 1, "view": "trip", "columns": []}
+    tried = CompiledView(program=program, rows=9).model_dump(mode="json")
+    ports.catalog.record_step(step.model_copy(update={"output": {**step.output, "request": tried}}))
+    ask(ports)
+    manifest = Manifest.model_validate_json(ports.artifacts.get(keys.artifact("fare", 1, "manifest.json")))
+    assert manifest.request is not None
+    assert manifest.request.program == program

@@ -58,7 +58,7 @@ def test_the_same_again_is_reused_and_its_files_are_where_the_run_s_own_would_be
     steps = trained(ports, "run-2")
     assert {step.reused_from for step in steps.values()} == {"run-1"}
     assert reasons(steps)["line"] == "reused from run run-1: same inputs, definition and code"
-    for file in ("model.onnx", "candidate.json"):
+    for file in ("model.onnx", "model.flat", "candidate.json"):
         places = [keys.candidate("fare", run_id, "trees", file) for run_id in ("run-1", "run-2")]
         assert ports.artifacts.get(places[0]) == ports.artifacts.get(places[1])
     evaluate.run(evaluate.Request(run_id="run-2", model="fare"), ports)

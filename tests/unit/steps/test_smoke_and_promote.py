@@ -94,7 +94,7 @@ def test_promoting_moves_the_pointer_and_closes_the_run(ports: Ports) -> None:
     register(ports, champion=False)
     register_second(ports)
     assert deploy(ports, "deploy-1", 1).previous is None
-    assert deploy(ports, "deploy-2", 2).model_dump() == {"model": MODEL, "version": 2, "previous": 1}
+    assert deploy(ports, "deploy-2", 2).model_dump() == {"model": MODEL, "version": 2, "previous": 1, "serves": True}
     champion, run = ports.catalog.champion(MODEL), ports.catalog.run("deploy-2")
     assert champion is not None
     assert (champion.version, champion.by) == (2, "deploy-2")
@@ -118,7 +118,12 @@ def test_a_try_that_was_killed_behind_its_promotion_does_not_undo_a_later_rollba
     ports.catalog.promote(MODEL, 2, 1, at=ports.clock.now(), by="deploy-2", reason="")  # and there it was killed
     ports.catalog.promote(MODEL, 1, 2, at=ports.clock.now(), by="ada", reason="it is wrong", action="rollback")
     audit = ports.catalog.audit(MODEL)
-    assert let_it_serve(ports, "deploy-2", 2).model_dump() == {"model": MODEL, "version": 2, "previous": 1}
+    assert let_it_serve(ports, "deploy-2", 2).model_dump() == {
+        "model": MODEL,
+        "version": 2,
+        "previous": 1,
+        "serves": True,
+    }
     assert ports.catalog.audit(MODEL) == audit
     champion = ports.catalog.champion(MODEL)
     assert champion is not None

@@ -96,7 +96,7 @@ def test_what_is_better_on_average_and_worse_on_a_slice_is_refused_by_the_slice_
     assert ports.catalog.champion("fare") == champion
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "manifest.json"])
+@pytest.mark.parametrize("file", ["model.onnx", "model.flat", "manifest.json"])
 def test_a_candidate_with_a_flipped_bit_is_neither_tried_nor_promoted_and_the_champion_answers(file: str) -> None:
     ports = raised_in_the_north()
     assert trained(ports, "train-2") == 2
@@ -115,7 +115,7 @@ def test_a_candidate_with_a_flipped_bit_is_neither_tried_nor_promoted_and_the_ch
     asked = predict.Request(model="fare", instances=[row], request_id=make_request_id(now, bytes(10)), at=now)
     answer = predict.run(asked, ports)
     assert answer.version == 1
-    assert answer.predictions[0].value == pytest.approx(6.0, abs=0.5)  # two dollars a mile
+    assert answer.predictions[0]["value"] == pytest.approx(6.0, abs=0.5)  # two dollars a mile
 
     store.put(key, intact)
     deploy(ports, "deploy-3", 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perennial.definitions import Task
-from perennial.records import Rating
+from perennial.records import CompiledView, Rating
 from perennial.reporting.blocks import Paragraph, Plot
 from perennial.reporting.page import page
 from perennial.training.evaluation_page import backtest_blocks, gate_table, sections, subtitle, title
@@ -131,3 +131,12 @@ def test_predictions_that_are_not_finite_are_shown_as_such(monkeypatch: pytest.M
     assert not report.verdict.passed
     assert report.fit is None
     assert "could not be measured by its mean absolute error" in html(report)
+
+
+def test_the_page_says_whether_the_request_view_is_compiled_and_on_how_many_rows_that_was_tried() -> None:
+    report = a_report()
+    assert "Request view" not in html(report)
+    compiled = report.model_copy(update={"request": CompiledView(rows=1234)})
+    assert "compiled; gave the SQL&#39;s values on 1,234 held-out rows" in html(compiled).replace("\u202f", ",")
+    left = report.model_copy(update={"request": CompiledView(reason="the function hash")})
+    assert "served by DuckDB; not compiled: the function hash" in html(left)

@@ -6,7 +6,9 @@
     ├── DefinitionError   a TOML or SQL definition is wrong: mend the file
     ├── DataError         uploaded or requested data breaks its contract: mend the data
     │   └── RequestError      what a caller of the API sent breaks its contract: mend the request
-    │       └── TooLargeError     the request brings more than one call may bring: send it in parts
+    │       ├── TooLargeError     the request brings more than one call may bring: send it in parts
+    │       ├── MethodError       there is such a path, but it does not take this method: see what it allows
+    │       └── IncompleteError   a value is missing without which the model does not predict: send it
     ├── NotFoundError     no such model, version, run, prediction or object
     ├── ConflictError     somebody else was first; look again and decide
     └── TransientError    an AWS service was busy or unreachable: the same call may succeed later
@@ -46,6 +48,26 @@ class RequestError(DataError):
 
 class TooLargeError(RequestError):
     """A request is larger than one call may be."""
+
+
+class MethodError(RequestError):
+    """A path of the API does not take the method of a call.
+
+    Parameters
+    ----------
+    message : str
+        One sentence for a person.
+    allowed : tuple of str
+        The methods that it takes.
+    """
+
+    def __init__(self, message: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class IncompleteError(RequestError):
+    """A request lacks a value without which the model, by its policy, does not predict."""
 
 
 class NotFoundError(PerennialError):

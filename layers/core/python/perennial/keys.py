@@ -98,6 +98,11 @@ def evaluation_report(model: str, run_id: str, suffix: str = "json") -> str:
     return f"reports/evaluation/{model}/{run_id}.{suffix}"
 
 
+def delivery_report(model: str, run_id: str, suffix: str = "json") -> str:
+    """JSON (or ``html``) of how a version did beside the champion."""
+    return f"reports/delivery/{model}/{run_id}.{suffix}"
+
+
 def rebuild_report(model: str, run_id: str) -> str:
     """JSON of how a version that was made again compares with the one that was registered."""
     return f"reports/rebuild/{model}/{run_id}.json"
@@ -108,10 +113,22 @@ def artifact(model: str, version: int, file: str) -> str:
     return f"models/{model}/{version}/{file}"
 
 
-def predictions(model: str, version: int, request_id: str, at: datetime | None = None) -> str:
-    """JSON Lines of one request's predictions; with no request id and time, the prefix of a version's log."""
-    prefix = f"predictions/model={model}/version={version}/"
-    return prefix if at is None else f"{prefix}date={at.astimezone(UTC):%Y-%m-%d}/{request_id}.jsonl"
+def predictions(model: str, version: int) -> str:
+    """Prefix of a version's prediction log."""
+    return f"predictions/model={model}/version={version}/"
+
+
+def prediction_window(model: str, version: int, request_id: str, at: datetime) -> str:
+    """Prefix of the parts of the log that may hold a request; ``at`` is the request's time.
+
+    The first seven characters of a request id tell its time to 32.8 seconds.
+    """
+    return f"{predictions(model, version)}date={at.astimezone(UTC):%Y-%m-%d}/{request_id[:7]}-"
+
+
+def prediction_part(model: str, version: int, request_id: str, at: datetime, rows: int, sha256: str) -> str:
+    """Parquet of a version's predictions in one window, addressed by its content; it says how many rows it has."""
+    return f"{prediction_window(model, version, request_id, at)}{rows}-{sha256[:32]}.parquet"
 
 
 def labels(model: str, version: int, request_id: str, content: str, at: datetime) -> str:
@@ -122,6 +139,46 @@ def labels(model: str, version: int, request_id: str, content: str, at: datetime
 def labels_prefix(model: str, version: int) -> str:
     """Prefix of all labels of a version's predictions."""
     return f"labels/model={model}/version={version}/"
+
+
+def bulk_input(model: str, sha256: str, name: str) -> str:
+    """A file whose rows are to be predicted, addressed by its content; the name is the file's own."""
+    return f"bulk/{model}/inputs/{sha256}/{name}"
+
+
+def bulk_plan(model: str, bulk_id: str) -> str:
+    """JSON of what a bulk prediction reads and by what, whose SHA-256 begins with the id."""
+    return f"bulk/{model}/{bulk_id}/plan.json"
+
+
+def bulk_chunk(model: str, bulk_id: str, file: int, chunk: int | None = None) -> str:
+    """JSON of what came of a chunk of the first, second, … file (from 0); with no chunk, of the file's end."""
+    part = "end" if chunk is None else f"{chunk:06d}"
+    return f"bulk/{model}/{bulk_id}/chunks/{file:05d}-{part}.json"
+
+
+def bulk_chunks(model: str, bulk_id: str) -> str:
+    """Prefix of all that is known of chunks and files' ends."""
+    return f"bulk/{model}/{bulk_id}/chunks/"
+
+
+def bulk_part(model: str, bulk_id: str, sha256: str, suffix: str) -> str:
+    """Predictions of a chunk (``parquet``) or its rejected rows (``jsonl``), addressed by their content."""
+    return f"bulk/{model}/{bulk_id}/parts/{sha256}.{suffix}"
+
+
+def bulk_result(model: str, bulk_id: str) -> str:
+    """JSON of what a bulk prediction came to: its parts in the order of the rows, counts and hashes."""
+    return f"bulk/{model}/{bulk_id}/result.json"
+
+
+def bulk_request(run_id: str) -> str:
+    """JSON of the files that a run is asked to predict."""
+    return f"requests/batch_predict/{run_id}.json"
+
+
+PREDICT = "predict"
+"""Folder of the raw bucket whose objects, ``predict/<model>/<file>``, are predicted; no dataset has this name."""
 
 
 def forget_request(run_id: str) -> str:

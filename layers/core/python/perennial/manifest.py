@@ -37,6 +37,10 @@ class RequestView(Record):
     sql: str
     columns: tuple[str, ...]
     """Columns of the view that the model reads."""
+    reads: tuple[str, ...] | None = None
+    """Columns of a request that the SQL reads; None if that was not kept, and any may be read."""
+    program: dict[str, Any] | None = None
+    """What serves in place of the SQL (`perennial.serving.program`), as it gave the same; None if the engine does."""
 
 
 class StoredView(Record):
@@ -51,8 +55,19 @@ class StoredView(Record):
     ttl_seconds: float | None = None
 
 
+class Kept(Record):
+    """What the prediction log keeps of a version's requests (`perennial.serving.logged.policy_of`)."""
+
+    sample: float = 1.0
+    """Share of the requests that are kept."""
+    masked_inputs: tuple[str, ...] = ()
+    """Inputs that are left out."""
+    masked_features: tuple[str, ...] = ()
+    """Features that are missing in the log, as they are masked inputs by another name."""
+
+
 class Manifest(Record):
-    """What a version is (``manifest.json`` beside ``model.onnx``)."""
+    """What a version is (``manifest.json`` beside ``model.onnx`` and ``model.flat``)."""
 
     format: int = 1
     model: str
@@ -83,6 +98,10 @@ class Manifest(Record):
     """The dataset's event time column; None means that a request happens when it arrives."""
     null: tuple[str, ...] = ("",)
     """The texts that mean "absent" in the dataset's CSV files."""
+    required: tuple[str, ...] = ()
+    """Feature columns without whose value a row is refused; any other may be missing, as the model has learnt."""
+    log: Kept = Kept()
+    """What is kept of its requests."""
     onnx_input: str
     onnx_output: str
     files: dict[str, str]
@@ -90,11 +109,14 @@ class Manifest(Record):
     metrics: dict[str, float]
     """On the held-out rows."""
     parity_error: float
-    """Largest relative difference between ONNX and scikit-learn on the held-out rows."""
+    """Largest relative difference on the held-out rows, of any two of scikit-learn, the ONNX file and the flat file."""
     baseline: dict[str, Histogram]
     """Feature column to its distribution over the training rows."""
     prediction_baseline: Histogram
     """Distribution of the predictions on the held-out rows; of several classes, of the likeliest one's place."""
+    baseline_sha256: str | None = None
+    """SHA-256 of ``baseline.json``, by which the version is monitored and which serving has no need of; None of a model
+    that was trained elsewhere, or before there was such a file."""
     definition_hash: str
     code_version: str
     run_id: str

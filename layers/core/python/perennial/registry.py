@@ -14,7 +14,7 @@ from typing import Any
 
 from perennial.definitions import NAME
 from perennial.errors import ConflictError, DataError
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion, Suspension
+from perennial.records import Alias, Approval, AuditEntry, Challenger, Champion, Decision, ModelVersion, Suspension
 
 RESERVED = "champion"
 """The pointer that promotions and rollbacks alone move."""
@@ -50,8 +50,9 @@ def promotion(
     by: str,
     reason: str,
     action: str,
+    challenge: str | None = None,
 ) -> Change | None:
-    """Return what lets a version serve; None if it serves already.
+    """Return what lets a version serve; None if it serves already. Afterwards nothing stands beside it.
 
     Parameters
     ----------
@@ -59,27 +60,124 @@ def promotion(
         The version, and the one that serves.
     expected : int or None
         The version that the caller saw serving.
+    challenge : str or None
+        The run that brought the version beside the champion, if it must still stand there.
 
     Raises
     ------
     ConflictError
-        Another version serves by now, or the version waits for approval.
+        Another version serves by now, the version waits for approval, or it was withdrawn.
     """
     number = serving.version if serving else None
     if number == new.version:
         return None
     if number != expected:
-        raise ConflictError(
-            f"model {new.model!r} is served by version {number} by now, not by {expected}; "
-            "look at the champion and decide again"
-        )
+        raise ConflictError(_moved_on(new.model, serving, expected))
     if new.stage == "staging":
         raise ConflictError(waits(new))
-    entry = _entry(action, new, at, by, reason, previous=expected)
+    beside = serving.challenger if serving else None
+    if challenge is not None and (beside is None or (beside.version, beside.run_id) != (new.version, challenge)):
+        raise ConflictError(withdrawn(new))
+    entry = _entry(action, new, at, by, reason, previous=expected, detail=_displaced(beside, new.version))
     moved = [new.staged("champion")]
     if replaced is not None:
         moved.append(replaced.staged("archived", f"replaced by version {new.version}"))
     return Change(entry, tuple(moved), champion=new.pointed_at(expected, at, by))
+
+
+def challenge(
+    new: ModelVersion,
+    serving: Champion | None,
+    challenger: Challenger,
+    expected: int,
+    at: datetime,
+    by: str,
+    reason: str,
+    *,
+    replaces: str | None,
+) -> Change | None:
+    """Return what puts a version beside the champion, or gives it another share; None if it stands there so already.
+
+    Parameters
+    ----------
+    new : ModelVersion
+        The challenger's version.
+    expected : int
+        The version that the caller saw serving.
+    replaces : str or None
+        The run whose challenger the caller saw there, which is the challenger's own run when its share changes.
+
+    Raises
+    ------
+    ConflictError
+        Another version serves by now, or this one does; another run's challenger stands there; or the version waits
+        for approval.
+    """
+    what = f"version {new.version} of {new.model}"
+    if serving is None or serving.version != expected:
+        raise ConflictError(_moved_on(new.model, serving, expected))
+    if serving.version == new.version:
+        raise ConflictError(f"{what} serves already; there is nothing to compare it with")
+    if new.stage == "staging":
+        raise ConflictError(waits(new))
+    there = serving.challenger
+    if there is not None and there == challenger.model_copy(update={"since": there.since}):
+        return None
+    if (there.run_id if there else None) != replaces:
+        raise ConflictError(withdrawn(new) if there is None else on_its_way(new.model, there))
+    entry = _entry(
+        "challenge", new, at, by, reason, previous=expected,
+        detail=" ".join(filter(None, (challenger.phase, _displaced(there, new.version)))),
+    )  # fmt: skip
+    return Change(entry, champion=serving.challenged_by(challenger))
+
+
+def withdrawal(
+    version: ModelVersion, serving: Champion | None, run_id: str, at: datetime, by: str, reason: str, *, refused: bool
+) -> Change | None:
+    """Return what takes a run's challenger away; None if it does not stand beside the champion (any more).
+
+    Parameters
+    ----------
+    version : ModelVersion
+        The challenger's.
+    refused : bool
+        Whether it was found wanting: then it is refused for good, unless it has served before.
+    """
+    there = serving.challenger if serving else None
+    if serving is None or there is None or there.run_id != run_id:
+        return None
+    moved = version.staged("refused" if refused and version.stage != "archived" else version.stage, reason)
+    entry = _entry("withdraw", version, at, by, reason, previous=serving.version, detail=there.phase)
+    return Change(entry, (moved,), champion=serving.challenged_by(None))
+
+
+def withdrawn(version: ModelVersion) -> str:
+    """Return the sentence that a version does not stand beside the champion any more."""
+    return (
+        f"version {version.version} of {version.model} was withdrawn meanwhile; see `perennial models {version.model}`"
+    )
+
+
+def on_its_way(model: str, challenger: Challenger) -> str:
+    """Return the sentence that another version stands beside the champion."""
+    return (
+        f"version {challenger.version} of {model} is on its way to serve by run {challenger.run_id} "
+        f"({challenger.phase}); wait for its end, or let a person promote another version"
+    )
+
+
+def _moved_on(model: str, serving: Champion | None, expected: int | None) -> str:
+    number = serving.version if serving else None
+    return (
+        f"model {model!r} is served by version {number} by now, not by {expected}; "
+        "look at the champion and decide again"
+    )
+
+
+def _displaced(there: Challenger | None, by: int) -> str:
+    """Return what a change ends; nothing if that is its own version's challenge."""
+    return "" if there is None or there.version == by else f"ends the {there.phase} of version {there.version}"
 
 
 def waits(version: ModelVersion) -> str:

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from perennial.environment import variable
 from perennial.errors import DefinitionError
 
-PREFIX = "PERENNIAL_"
 ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
 """Where AWS Batch tells a child of an array job which one it is."""
 
 
-class Settings(BaseModel):
-    """Where the deployed code finds its resources.
+class _Variables(BaseModel):
+    """Each field is read from the environment variable ``PERENNIAL_<FIELD>``.
 
-    Each field is read from the environment variable ``PERENNIAL_<FIELD>``; the CDK app writes the same
-    variables with :meth:`to_env`, so no name is typed twice.
+    The CDK app writes the same variables with :meth:`to_env`, so no name is typed twice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from ``PERENNIAL_*`` variables.
+
+        Raises
+        ------
+        DefinitionError
+            A variable is missing or malformed; the message names it.
+        """
+        environ = os.environ if environ is None else environ
+        known = {name: environ[variable(name)] for name in cls.model_fields if variable(name) in environ}
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = variable(str(first["loc"][0]))
+            raise DefinitionError(f"environment variable {name}: {first['msg'].lower()}") from error
+
+    def to_env(self) -> dict[str, str]:
+        """Return the variables from which :meth:`from_env` reads these settings again."""
+        present = self.model_dump(mode="json", exclude_none=True)
+        return {variable(name): str(value) for name, value in present.items()}
+
+
+class Settings(_Variables):
+    """Where the deployed code finds its resources."""
 
     deployment: str
     """Name of the deployment (the CloudFormation stack): a dimension of every metric."""
@@ -40,30 +68,26 @@ class Settings(BaseModel):
     """Fingerprint of the deployed code, recorded on every run."""
     pointer_ttl_seconds: float = 5.0
     """How long ``predict`` trusts the champion pointer that it has read."""
+    auth: str = "iam"
+    """How callers of the API prove who they are: ``iam``, ``jwt`` or ``api_key``."""
     job_vcpus: float = 2
     """Virtual processors of a job: what a search's trials cost depends on it."""
     job_gibibytes: float = 8
     """Memory of a job, likewise."""
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings from ``PERENNIAL_*`` variables.
 
-        Raises
-        ------
-        DefinitionError
-            A variable is missing or malformed; the message names it.
-        """
-        environ = os.environ if environ is None else environ
-        known = {name: environ[PREFIX + name.upper()] for name in cls.model_fields if PREFIX + name.upper() in environ}
-        try:
-            return cls.model_validate(known)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = PREFIX + str(first["loc"][0]).upper()
-            raise DefinitionError(f"environment variable {name}: {first['msg'].lower()}") from error
+class TokenSettings(_Variables):
+    """Whose tokens ``authorize`` takes, and under which API key each client is counted."""
 
-    def to_env(self) -> dict[str, str]:
-        """Return the variables from which :meth:`from_env` reads these settings again."""
-        present = self.model_dump(mode="json", exclude_none=True)
-        return {PREFIX + name.upper(): str(value) for name, value in present.items()}
+    token_issuer: str
+    token_audience: str
+    token_jwks: str
+    """Address of the issuer's public keys."""
+    client_keys: str
+    """JSON of a client's name to the id of its API key."""
+    other_clients: str
+    """The client as which all are counted that have no key of their own."""
+
+    def keys_by_client(self) -> dict[str, str]:
+        """Return a client's name to the id of its API key."""
+        return dict(json.loads(self.client_keys))

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from perennial.definitions import Column
+from typing import Protocol
+
+
+class Column(Protocol):
+    """A column of a dataset, as far as its SQL type needs it."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def precision(self) -> int | None: ...
+    @property
+    def scale(self) -> int | None: ...
+
 
 _TYPES = {
     "integer": "BIGINT",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perennial import keys
-from perennial.aws.errors import attempts
+from perennial.aws.retrying import attempts
 from perennial.aws.table import Table, item
 from perennial.errors import ConflictError, NotFoundError
 from perennial.live_uploads import DatasetState, LiveUpload, Pointer, moved_on

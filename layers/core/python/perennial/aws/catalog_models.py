@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perennial import keys
-from perennial.aws.errors import attempts
+from perennial.aws.retrying import attempts
 from perennial.aws.table import Table, item
 from perennial.errors import NotFoundError
 from perennial.records import Assessment, ModelVersion

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from perennial import keys, registry
-from perennial.aws.errors import attempts
+from perennial.aws.retrying import attempts
 from perennial.aws.table import Item, Table, item
 from perennial.errors import NotFoundError
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion, Suspension
+from perennial.records import Alias, Approval, AuditEntry, Challenger, Champion, Decision, ModelVersion, Suspension
 from perennial.registry import Change
 
 
@@ -34,18 +34,55 @@ class Registry:
         by: str,
         reason: str,
         action: str = "promote",
+        challenge: str | None = None,
     ) -> Champion:
         """Move the champion pointer, archive the old champion and write the audit entry, in one transaction."""
 
         def compute() -> Change | None:
             serving, new = self.champion(model), self.version(model, version)
             replaced = self.version(model, serving.version) if serving else None
-            return registry.promotion(new, serving, replaced, expected, at, by, reason, action)
+            return registry.promotion(new, serving, replaced, expected, at, by, reason, action, challenge)
 
         change = self._change(model, compute)
         champion = change.champion if change else self.champion(model)
         assert champion is not None
         return champion
+
+    def set_challenger(
+        self,
+        model: str,
+        challenger: Challenger,
+        expected: int,
+        at: datetime,
+        by: str,
+        reason: str,
+        replaces: str | None = None,
+    ) -> Champion:
+        """Put a version beside the champion, or give it another share, in one transaction; return the pointer."""
+
+        def compute() -> Change | None:
+            serving, new = self.champion(model), self.version(model, challenger.version)
+            return registry.challenge(new, serving, challenger, expected, at, by, reason, replaces=replaces)
+
+        change = self._change(model, compute)
+        champion = change.champion if change else self.champion(model)
+        assert champion is not None
+        return champion
+
+    def withdraw_challenger(
+        self, model: str, run_id: str, at: datetime, by: str, reason: str, refused: bool = False
+    ) -> Champion | None:
+        """Let the champion serve alone again, in one transaction; return the pointer."""
+
+        def compute() -> Change | None:
+            serving = self.champion(model)
+            if serving is None or serving.challenger is None:
+                return None
+            version = self.version(model, serving.challenger.version)
+            return registry.withdrawal(version, serving, run_id, at, by, reason, refused=refused)
+
+        change = self._change(model, compute)
+        return change.champion if change else self.champion(model)
 
     def audit(self, model: str) -> list[AuditEntry]:
         """Return the changes of a model's registry, newest first."""

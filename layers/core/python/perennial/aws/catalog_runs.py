@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from perennial import keys
-from perennial.aws.errors import attempts
+from perennial.aws.retrying import attempts
 from perennial.aws.table import Item, Table, item
 from perennial.errors import NotFoundError
 from perennial.records import Made, Run, StepRecord

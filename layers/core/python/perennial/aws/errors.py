@@ -1,9 +1,7 @@
-"""The one translation of botocore's errors into perennial's, and the one way to try again."""
+"""The one translation of botocore's errors into perennial's."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,32 +14,9 @@ from botocore.exceptions import (
     IncompleteReadError,
 )
 
+from perennial.aws.retrying import BUSY, MISSING
 from perennial.errors import NotFoundError, PerennialError, TransientError
 
-_BUSY = {
-    "BandwidthLimitExceeded",
-    "ConditionalRequestConflict",
-    "InternalError",
-    "InternalFailure",
-    "InternalServerError",
-    "LimitExceededException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "ServiceUnavailable",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "TransactionConflictException",
-    "TransactionInProgressException",
-}
-_MISSING = {"NoSuchKey", "NoSuchVersion", "NotFound", "404"}
 _CONTENDED = {"ConditionalCheckFailed", "TransactionConflict", "None"}
 
 
@@ -98,40 +73,15 @@ def refused(error: ClientError) -> bool:
     return all(reason.get("Code", "None") in _CONTENDED for reason in reasons)
 
 
-def attempts(what: str, most: int = 40, base: float = 0.01, cap: float = 0.4) -> Iterator[int]:
-    """Yield attempt numbers from 0 with full-jitter pauses between them, then give up.
-
-    Parameters
-    ----------
-    what : str
-        What is attempted: the beginning of the message.
-    most : int
-        How many attempts are made.
-    base, cap : float
-        The pause before attempt n is drawn evenly from 0 to ``min(cap, base * 2**n)`` seconds ("full jitter",
-        M. Brooker, *Exponential Backoff and Jitter*, AWS Architecture Blog, 2015).
-
-    Raises
-    ------
-    TransientError
-        After the last attempt.
-    """
-    for attempt in range(most):
-        if attempt:
-            time.sleep(random.uniform(0, min(cap, base * 2**attempt)))
-        yield attempt
-    raise TransientError(f"{what}: others kept changing it or the service was busy in {most} attempts; try again later")
-
-
 def _of_service(error: ClientError, what: str) -> PerennialError:
     code = code_of(error)
     message = error.response.get("Error", {}).get("Message", "")
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     reasons = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}
-    busy = code in _BUSY or status >= 500 or status == 429
-    if busy or (reasons - {"None"} and reasons <= _BUSY | {"None", "ThrottlingError", "TransactionConflict"}):
+    busy = code in BUSY or status >= 500 or status == 429
+    if busy or (reasons - {"None"} and reasons <= BUSY | {"None", "ThrottlingError", "TransactionConflict"}):
         return TransientError(f"{what}: the service is busy ({code}); the same call may succeed later")
-    if code in _MISSING or (code == "InvalidArgument" and "version" in message.lower()):
+    if code in MISSING or (code == "InvalidArgument" and "version" in message.lower()):
         return NotFoundError(f"{what}: there is no such object")
     if code in ("AccessDenied", "403"):
         return PerennialError(

@@ -7,14 +7,13 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from perennial import keys
-from perennial.aws.errors import attempts, refused, translated
+from perennial.aws.errors import refused, translated
+from perennial.aws.online_reads import WITHDRAWN, batched, is_withdrawn, read_many
 from perennial.errors import DataError
 from perennial.ports import Lookup, OnlineRow
 from perennial.utc import aware_utc
@@ -22,18 +21,10 @@ from perennial.utc import aware_utc
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-BATCH = 100
-"""Items that one BatchGetItem may ask for."""
-READERS = 8
-"""Batches that are read at a time."""
 WRITERS = 16
 """Threads that write at a time; the client's pool should hold as many connections."""
-WITHDRAWN = "withdrawn"
-"""What stands in the place of the feature time of a row that was withdrawn: it sorts after every time."""
 WITHDRAWN_SECONDS = 7 * 24 * 3600
 """How long a withdrawn row's place is kept, in seconds: longer than any run that may still write to it."""
-_LONGEST_EXPRESSION = 4096
-"""DynamoDB's limit, in bytes."""
 _LATER = "attribute_not_exists(pk) OR revision < :revision OR (revision = :revision AND feature_time < :feature_time)"
 
 
@@ -82,31 +73,20 @@ class DynamoOnlineStore:
         """Take away the rows of entities that a revision no longer has; return how many were there."""
         expires = {"expires_at": {"N": str(int(self._now()) + WITHDRAWN_SECONDS)}}
         items = ({**_place(view, version, entity, revision, WITHDRAWN), **expires} for entity in entities)
-        return sum(1 for before in self._replace_all(items) if before and not _is_withdrawn(before))
+        return sum(1 for before in self._replace_all(items) if before and not is_withdrawn(before))
 
     def read_many(self, lookups: Sequence[Lookup]) -> list[dict[tuple[Any, ...], OnlineRow]]:
         """Return, for each lookup, the rows of those entities that exist, with the named columns only."""
-        wanted = [[keys.online(each.view, each.version, entity) for entity in each.entities] for each in lookups]
-        columns: dict[str, dict[str, None]] = {}
-        for lookup, places in zip(lookups, wanted, strict=True):
-            for place in places:
-                columns.setdefault(place, {}).update(dict.fromkeys(lookup.columns))
-        found: dict[str, Mapping[str, Any]] = {}
-        batches = list(_batches(iter(columns), BATCH))
-        requests = [(batch, list(dict.fromkeys(name for key in batch for name in columns[key]))) for batch in batches]
-        if len(requests) > 1:
-            with ThreadPoolExecutor(min(len(requests), READERS)) as threads:
-                for answer in threads.map(lambda request: list(self._get(*request)), requests):
-                    found.update(answer)
-        else:
-            for request in requests:
-                found.update(self._get(*request))
-        return [_rows(lookup, places, found) for lookup, places in zip(lookups, wanted, strict=True)]
+        return read_many(lookups, self._table, self._answer)
+
+    def _answer(self, request: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+        with translated(what):
+            return self._client.batch_get_item(RequestItems=dict(request))
 
     def _replace_all(self, items: Iterable[dict[str, Any]]) -> Iterator[Mapping[str, Any] | None]:
         """Put items where they rank higher; yield for each what stood there, None if it was refused."""
         with ThreadPoolExecutor(WRITERS) as threads:
-            for batch in _batches(iter(items), WRITERS * 16):
+            for batch in batched(iter(items), WRITERS * 16):
                 yield from threads.map(self._replace, batch)
 
     def _replace(self, item: dict[str, Any]) -> Mapping[str, Any] | None:
@@ -127,27 +107,6 @@ class DynamoOnlineStore:
                     return None
                 raise
         return answer.get("Attributes", {})
-
-    def _get(self, batch: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        names = {f"#{number:x}": f"v.{column}" for number, column in enumerate(columns)}
-        projection = ", ".join(["pk", "feature_time", "previous_time", "previous", *names])
-        asked: dict[str, Any] = {"Keys": [{"pk": {"S": key}} for key in batch]}
-        if len(projection) <= _LONGEST_EXPRESSION:  # beyond some 700 columns, whole items are read
-            asked["ProjectionExpression"] = projection
-            asked |= {"ExpressionAttributeNames": names} if names else {}
-        unprocessed: Mapping[str, Any] = {self._table: asked}
-        what = f"{self._table} {batch[0]}"
-        tries = attempts(what, most=10)
-        # What DynamoDB leaves unprocessed (it is busy, or 16 MB are full) is not missing: it is asked for again until
-        # it has been answered, in ten attempts from the last that brought something.
-        while unprocessed:
-            next(tries)
-            with translated(what):
-                answer = self._client.batch_get_item(RequestItems=dict(unprocessed))
-            items = answer["Responses"].get(self._table, [])
-            yield from ((str(item["pk"]["S"]), item) for item in items)
-            unprocessed = answer.get("UnprocessedKeys") or {}
-            tries = attempts(what, most=10) if items else tries
 
 
 def _take_as_it_is(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
@@ -189,38 +148,3 @@ def _plain(view: str, row: OnlineRow) -> dict[str, Any]:
                 "cast it to a number, text or boolean in the SELECT"
             )
     return dict(row.values)
-
-
-def _is_withdrawn(item: Mapping[str, Any]) -> bool:
-    return bool(item["feature_time"]["S"] == WITHDRAWN)
-
-
-def _rows(
-    lookup: Lookup, places: Sequence[str], found: Mapping[str, Mapping[str, Any]]
-) -> dict[tuple[Any, ...], OnlineRow]:
-    since = None if lookup.since is None else keys.moment(lookup.since)
-    attributes = [(column, f"v.{column}") for column in lookup.columns]
-    rows: dict[tuple[Any, ...], OnlineRow] = {}
-    for entity, place in zip(lookup.entities, places, strict=True):
-        item = found.get(place)
-        if item is None or _is_withdrawn(item) or entity in rows:
-            continue
-        previous = None
-        if "previous_time" in item and (since is None or item["feature_time"]["S"] > since):
-            before = json.loads(item["previous"]["S"])
-            chosen = {column: before[column] for column in lookup.columns if column in before}
-            previous = OnlineRow(entity, _moment(item, "previous_time"), chosen)
-        texts = {column: item[attribute]["S"] for column, attribute in attributes if attribute in item}
-        # One list of texts is read several times as fast as each text for itself.
-        values = dict(zip(texts, json.loads(f"[{','.join(texts.values())}]"), strict=True))
-        rows[entity] = OnlineRow(entity, _moment(item, "feature_time"), values, previous=previous)
-    return rows
-
-
-def _moment(item: Mapping[str, Any], attribute: str) -> datetime:
-    return datetime.fromisoformat(item[attribute]["S"])
-
-
-def _batches(entries: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while batch := list(islice(entries, size)):
-        yield batch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
@@ -17,6 +19,8 @@ from perennial.aws.online import DynamoOnlineStore
 from perennial.definitions.files import Definitions, find_definitions, load_definitions
 from perennial.ports import Ports
 from perennial.prices import JobSize
+from perennial.serving.ids import RANDOM_BYTES, make_request_id
+from perennial.serving.log_lines import StdoutPredictionLog
 from perennial.settings import Settings
 
 
@@ -80,12 +84,17 @@ def ports_for(settings: Settings, session: boto3.Session | None = None, **client
         artifacts=S3ObjectStore(s3, settings.artifacts_bucket),
         online=DynamoOnlineStore(dynamodb, settings.online_table),
         metrics=CloudWatchMetricSink(cloudwatch),
+        log=StdoutPredictionLog(lambda: sys.stdout, _name_process),
         clock=SystemClock(),
         definitions=LazyDefinitions(lambda: load_definitions(find_definitions(settings.definitions))),
         deployment=settings.deployment,
         code_version=settings.code_version,
         job=JobSize(settings.job_vcpus, settings.job_gibibytes),
     )
+
+
+def _name_process() -> str:
+    return make_request_id(SystemClock().now(), os.urandom(RANDOM_BYTES))
 
 
 def _config(read_timeout: float) -> Config:

@@ -156,7 +156,7 @@ class Deployment:
         run_id = run_id or str(uuid.uuid4())
         trigger = Trigger(kind="person", source=self.person, reason=reason) if isinstance(reason, str) else reason
         self.client("stepfunctions").start_execution(
-            stateMachineArn=self.outputs[f"{verb.capitalize()}MachineArn"],
+            stateMachineArn=self.outputs[machine_output(verb)],
             name=run_id,
             input=json.dumps({**about, "trigger": trigger.model_dump(mode="json")}),
         )
@@ -184,6 +184,11 @@ class Deployment:
         if "Definitions" not in self.outputs:
             raise NotFoundError(f"the stack {self.name} does not say which definitions it runs; deploy it anew")
         return deployed_definitions(self.client("s3"), self.outputs["Definitions"])
+
+
+def machine_output(verb: str) -> str:
+    """Return the name of the stack's output that says where a state machine is, such as ``TrainMachineArn``."""
+    return f"{''.join(word.capitalize() for word in verb.split('_'))}MachineArn"
 
 
 def session(environment: Mapping[str, str]) -> boto3.Session:

@@ -243,7 +243,7 @@ class _Maker:
 
     def _value(self, feature: str) -> str:
         column = identifier(feature)
-        return category(column) if feature in self.categorical else _double(column)
+        return category(column) if feature in self.categorical else double(column)
 
     def _rows(self, since: datetime | None, before: datetime | None, slices: Sequence[str] = ()) -> str:
         dataset = self.definitions.dataset(self.model.dataset)
@@ -288,7 +288,7 @@ def _among(classes: Sequence[str]) -> str:
     return f"{_TARGET} IN ({', '.join(map(literal, classes))})"
 
 
-def _double(expression: str) -> str:
+def double(expression: str) -> str:
     """Return a feature as a double; NaN is null. Infinity stays, and training refuses it with its own sentence.
 
     Adding nothing makes 0.0 of -0.0, as serving does: which of the two it was is lost in sorting.

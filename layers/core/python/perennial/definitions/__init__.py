@@ -1,12 +1,15 @@
 """What a user writes: datasets, feature views and models, as checked models of TOML and SQL files."""
 
-from perennial.definitions.base import NAME, Definition, Duration, Expression, Length, Name, Scalar, parse_duration
+from perennial.definitions.base import Definition, Duration, Expression, Length, Name, Scalar, parse_duration
 from perennial.definitions.dataset import Bounds, Column, Dataset, FileRules, Rule
+from perennial.definitions.delivery import LONGEST_DELIVERY, Delivery
 from perennial.definitions.feature_view import FeatureView
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Limit, Search, Space, Split, Task
-from perennial.definitions.model import Model, Monitor, Retrain
+from perennial.definitions.model import Log, Model, Monitor, Retrain
+from perennial.names import NAME
 
 __all__ = [
+    "LONGEST_DELIVERY",
     "METRICS",
     "NAME",
     "Bounds",
@@ -14,6 +17,7 @@ __all__ = [
     "Column",
     "Dataset",
     "Definition",
+    "Delivery",
     "Duration",
     "Expression",
     "FeatureView",
@@ -22,6 +26,7 @@ __all__ = [
     "Kind",
     "Length",
     "Limit",
+    "Log",
     "Model",
     "Monitor",
     "Name",

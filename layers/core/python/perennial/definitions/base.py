@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+from perennial.names import NAME
+
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _DURATION = re.compile(r"^\s*(\d+)\s+(second|minute|hour|day|week)s?\s*$")
 

@@ -47,6 +47,8 @@ class Column(Definition):
     """IANA time zone, such as Europe/Berlin, of a timestamptz that is written without an offset."""
     ambiguous: Literal["reject", "earlier", "later"] = "reject"
     """Which moment is meant by a local time that the end of summer time brings twice."""
+    tags: tuple[Name, ...] = ()
+    """What kind of data it is, such as ``pii`` for what tells who somebody is; a model's ``log.mask`` names tags."""
     max_null: FiniteFloat | None = Field(default=None, ge=0, le=1)
     """Largest share of a file's rows without a value; a file with more is refused."""
 

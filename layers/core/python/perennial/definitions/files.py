@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from perennial import keys
 from perennial.definitions import NAME, Dataset, FeatureView, Model
 from perennial.definitions.faults import first_fault
 from perennial.errors import DefinitionError, NotFoundError
@@ -163,6 +164,11 @@ def load_definitions(folder: Path) -> Definitions:
     views = dict(_load(folder, "features", "sql", _read_view))
     models = dict(_load(folder, "models", "toml", _read_toml(Model)))
     definitions = Definitions(datasets, views, models, read_estimators(folder))
+    if keys.PREDICT in datasets:
+        raise DefinitionError(
+            f"datasets/{keys.PREDICT}.toml: what is uploaded below {keys.PREDICT}/ is predicted; give the dataset "
+            "another name"
+        )
     for view in views.values():
         _check_reads(definitions, view)
     for name in views:

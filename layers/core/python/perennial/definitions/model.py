@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, FiniteFloat, model_validator
 
 from perennial.definitions.base import Definition, Duration, Expression, Length, Name
+from perennial.definitions.delivery import Delivery
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Search, Split, Task
 from perennial.errors import NotFoundError
 
@@ -39,6 +40,15 @@ class Monitor(Definition):
         return self
 
 
+class Log(Definition):
+    """What the prediction log keeps of requests; a version keeps to what stood here when it was trained."""
+
+    sample: FiniteFloat = Field(default=1.0, ge=0, le=1)
+    """Share of the requests that are kept, chosen by their ids."""
+    mask: tuple[Name, ...] = ("pii",)
+    """Tags of dataset columns that are not kept, nor features that are such a column as it is."""
+
+
 class Retrain(Definition):
     """What may start a training run."""
 
@@ -58,6 +68,10 @@ class Retrain(Definition):
     """Runs in a row, none asked for by a person, after which the next one waits if none of them improved anything."""
     backoff: Length = timedelta(days=1)
     """How long it waits since the latest of them: twice as long after each further one, `LONGEST_BACKOFF` at most."""
+
+
+Missing = Literal["impute", "reject"]
+"""What becomes of a row without a feature's value: the model makes do, as it has learnt to, or the row is refused."""
 
 
 class Model(Definition):
@@ -80,6 +94,9 @@ class Model(Definition):
     preprocessing: dict[str, Kind] = Field(default_factory=dict)
     """``view.column`` to what it is: a ``number`` (imputed and scaled where an estimator needs it), a ``boolean``, or
     ``categorical`` (its values have no order). Without it, text is categorical, the rest is what its SQL type says."""
+    missing: Missing | dict[str, Missing] = "impute"
+    """What becomes of a request's row that lacks features: one word for all of them, or ``view.column`` to one; those
+    that are not named are imputed."""
     slices: dict[Name, Expression] = Field(default_factory=dict)
     """Parts of the held-out rows that are judged by themselves: SQL over the dataset's columns that gives a condition,
     or a text of which each value is a slice."""
@@ -97,12 +114,16 @@ class Model(Definition):
     """Whether a version that passed the gate waits for a person before it is deployed."""
     approval_timeout: Length = timedelta(days=7)
     """How long it waits; then it counts as rejected."""
+    delivery: Delivery = Delivery()
+    """How a version comes to serve."""
     intended_use: str = ""
     """Of the model card: what the predictions are for."""
     limitations: str = ""
     """Of the model card: what they are not for."""
     monitor: Monitor = Monitor()
     """When the champion counts as drifting."""
+    log: Log = Log()
+    """What is kept of requests."""
     retrain: Retrain = Retrain()
     """What may start a run."""
     seed: int = 0
@@ -149,17 +170,33 @@ class Model(Definition):
                 raise ValueError(f"preprocessing: {name} is none of the model's features, such as {min(known)}")
         return self
 
+    @model_validator(mode="after")
+    def _missing_names_features(self) -> Model:
+        known = {f"{view}.{column}" for view, columns in self.features.items() for column in columns}
+        for name in self.missing if isinstance(self.missing, dict) else ():
+            if name not in known:
+                raise ValueError(f"missing: {name} is none of the model's features, such as {min(known)}")
+        return self
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The features, each ``view.column``, without whose value a request's row is refused."""
+        names = [f"{view}.{column}" for view, columns in self.features.items() for column in columns]
+        policy = self.missing if isinstance(self.missing, dict) else dict.fromkeys(names, self.missing)
+        return tuple(name for name in names if policy.get(name) == "reject")
+
     @property
     def reach(self) -> timedelta | None:
         """How far before the held-out rows the earliest rows lie that a candidate may learn from; None: no limit.
 
         The stretches before the held-out rows that judge, too, each need the whole history of a candidate before them.
         """
-        histories = [candidate.history for candidate in self.candidates]
+        histories = [candidate.longest for candidate in self.candidates]
         if None in histories:
             return None
         searched = any(candidate.space for candidate in self.candidates)
-        stretches = max(self.split.backtests, self.search.folds if searched else 0)
+        chosen = any(candidate.windows for candidate in self.candidates)
+        stretches = max(self.split.backtests, self.search.folds if searched else 0, 1 if chosen else 0)
         return max(history for history in histories if history is not None) + stretches * self.split.holdout
 
     @property

@@ -17,7 +17,7 @@ from typing import Any
 
 from perennial.definitions.files import Definitions
 from perennial.fakes.catalog import FakeCatalog
-from perennial.fakes.stores import FakeMetricSink, FakeObjectStore, FakeOnlineStore, FixedClock
+from perennial.fakes.stores import FakeMetricSink, FakeObjectStore, FakeOnlineStore, FakePredictionLog, FixedClock
 from perennial.ports import Ports
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "FakeMetricSink",
     "FakeObjectStore",
     "FakeOnlineStore",
+    "FakePredictionLog",
     "FixedClock",
     "fake_ports",
 ]
@@ -46,6 +47,7 @@ def fake_ports(definitions: Definitions, **overrides: Any) -> Ports:
         "artifacts": FakeObjectStore("artifacts"),
         "online": FakeOnlineStore(),
         "metrics": FakeMetricSink(),
+        "log": FakePredictionLog(),
         "clock": FixedClock(),
         "deployment": "test",
         "code_version": "test",

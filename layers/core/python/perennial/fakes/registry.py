@@ -8,7 +8,7 @@ from datetime import datetime
 
 from perennial import registry
 from perennial.errors import NotFoundError
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, ModelVersion, Suspension
+from perennial.records import Alias, Approval, AuditEntry, Challenger, Champion, Decision, ModelVersion, Suspension
 from perennial.registry import Change
 
 
@@ -48,13 +48,41 @@ class FakeRegistry:
         by: str,
         reason: str,
         action: str = "promote",
+        challenge: str | None = None,
     ) -> Champion:
         """Move the champion pointer, archive the old champion and write the audit entry, in one transaction."""
         with self._lock:
             serving, new = self._champions.get(model), self.version(model, version)
             replaced = self.version(model, serving.version) if serving else None
-            self._apply(registry.promotion(new, serving, replaced, expected, at, by, reason, action))
+            self._apply(registry.promotion(new, serving, replaced, expected, at, by, reason, action, challenge))
             return self._champions[model]
+
+    def set_challenger(
+        self,
+        model: str,
+        challenger: Challenger,
+        expected: int,
+        at: datetime,
+        by: str,
+        reason: str,
+        replaces: str | None = None,
+    ) -> Champion:
+        """Put a version beside the champion, or give it another share, in one transaction; return the pointer."""
+        with self._lock:
+            serving, new = self._champions.get(model), self.version(model, challenger.version)
+            self._apply(registry.challenge(new, serving, challenger, expected, at, by, reason, replaces=replaces))
+            return self._champions[model]
+
+    def withdraw_challenger(
+        self, model: str, run_id: str, at: datetime, by: str, reason: str, refused: bool = False
+    ) -> Champion | None:
+        """Let the champion serve alone again, in one transaction; return the pointer."""
+        with self._lock:
+            serving = self._champions.get(model)
+            if serving is not None and serving.challenger is not None:
+                version = self.version(model, serving.challenger.version)
+                self._apply(registry.withdrawal(version, serving, run_id, at, by, reason, refused=refused))
+            return self._champions.get(model)
 
     def audit(self, model: str) -> list[AuditEntry]:
         """Return the changes of a model's registry, newest first."""

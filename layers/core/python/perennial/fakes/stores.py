@@ -12,6 +12,7 @@ from typing import Any
 from perennial import keys
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Lookup, Metric, OnlineRow
+from perennial.serving.logged import LoggedRequest
 from perennial.utc import aware_utc
 
 
@@ -264,3 +265,22 @@ class FakeMetricSink:
                 for metric, _ in self.published
                 if metric.name == name and (dimensions is None or dict(metric.dimensions) == dict(dimensions))
             ]
+
+
+class FakePredictionLog:
+    """Keeps what was answered; `perennial.serving.log_lines` is not gone through.
+
+    Attributes
+    ----------
+    requests : list of LoggedRequest
+        In the order of writing.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.requests: list[LoggedRequest] = []
+
+    def write(self, logged: LoggedRequest) -> None:
+        """Keep a request."""
+        with self._lock:
+            self.requests.append(logged)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from perennial.definitions.files import Definitions
+from perennial.online_rows import Lookup, OnlineRow
 from perennial.ports.catalog import RECORD_BYTES, Catalog
-from perennial.ports.stores import Lookup, Metric, MetricSink, ObjectStore, OnlineRow, OnlineStore
+from perennial.ports.stores import Metric, MetricSink, ObjectStore, OnlineStore
 from perennial.prices import JobSize
+
+if TYPE_CHECKING:  # serving stands on ports
+    from perennial.serving.logged import PredictionLog
 
 __all__ = [
     "RECORD_BYTES",
@@ -41,6 +45,8 @@ class Ports:
     artifacts: ObjectStore
     online: OnlineStore
     metrics: MetricSink
+    log: PredictionLog
+    """Where predictions go."""
     clock: Clock
     definitions: Definitions
     deployment: str

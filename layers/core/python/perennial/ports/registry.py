@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-from perennial.records import Alias, Approval, AuditEntry, Champion, Decision, Suspension
+from perennial.records import Alias, Approval, AuditEntry, Challenger, Champion, Decision, Suspension
 
 
 class Registry(Protocol):
@@ -28,21 +28,72 @@ class Registry(Protocol):
         by: str,
         reason: str,
         action: str = "promote",
+        challenge: str | None = None,
     ) -> Champion:
         """Move the champion pointer, archive the old champion and write the audit entry, in one transaction.
+
+        No version stands beside the champion afterwards.
 
         Parameters
         ----------
         expected : int or None
             The version that the caller saw serving.
+        challenge : str or None
+            The run that brought the version beside the champion, if it must still stand there.
 
         Raises
         ------
         ConflictError
-            Another version serves by now (if ``version`` itself serves already, that pointer is returned), or the
-            version waits for approval.
+            Another version serves by now (if ``version`` itself serves already, that pointer is returned), the
+            version waits for approval, or it was withdrawn.
         NotFoundError
             There is no such version.
+        """
+
+    def set_challenger(
+        self,
+        model: str,
+        challenger: Challenger,
+        expected: int,
+        at: datetime,
+        by: str,
+        reason: str,
+        replaces: str | None = None,
+    ) -> Champion:
+        """Put a version beside the champion, or give it another share, in one transaction; return the pointer.
+
+        Asked again for the same share it changes nothing, and the moment since when stays.
+
+        Parameters
+        ----------
+        expected : int
+            The version that the caller saw serving.
+        replaces : str or None
+            The run whose challenger the caller saw there: the challenger's own when its share changes.
+
+        Raises
+        ------
+        ConflictError
+            Another version serves by now, or this one does; another run's challenger stands there, or ``replaces``
+            stands there no more; or the version waits for approval.
+        """
+
+    def withdraw_challenger(
+        self, model: str, run_id: str, at: datetime, by: str, reason: str, refused: bool = False
+    ) -> Champion | None:
+        """Let the champion serve alone again, in one transaction; nothing happens if the run's challenger is not there.
+
+        Parameters
+        ----------
+        run_id : str
+            The deploy run that brought the challenger.
+        refused : bool
+            Whether it was found wanting: then its version is ``refused``, unless it has served before.
+
+        Returns
+        -------
+        Champion or None
+            The pointer as it is now.
         """
 
     def audit(self, model: str) -> list[AuditEntry]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from perennial.utc import naive_utc
+from perennial.online_rows import Lookup, OnlineRow
 
 
 class ObjectStore(Protocol):
@@ -57,39 +57,6 @@ class ObjectStore(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, in lexical order, all pages."""
-
-
-@dataclass(frozen=True)
-class OnlineRow:
-    """One entity's latest values of a stored view, and those before them."""
-
-    entity: tuple[Any, ...]
-    feature_time: datetime
-    """When the values became known; without a zone it is taken as UTC. What is read is in UTC."""
-    values: Mapping[str, float | int | str | bool | None]
-    expires_at: datetime | None = None
-    """When the store may forget the row, at its leisure; without a zone it is taken as UTC. Not read back."""
-    previous: OnlineRow | None = None
-    """The entity's row of the next earlier feature time, which counts until this one is known. It has none itself."""
-
-    def known_at(self, moment: datetime) -> OnlineRow | None:
-        """Return the later of the two rows that was known at a moment (UTC, with or without zone), if one was."""
-        rows = (self, self.previous)
-        return next((row for row in rows if row and naive_utc(row.feature_time) <= naive_utc(moment)), None)
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """Which values of a stored view are asked for."""
-
-    view: str
-    version: str
-    entities: Sequence[tuple[Any, ...]]
-    """Each may stand here more than once."""
-    columns: Sequence[str]
-    since: datetime | None = None
-    """No earlier moment is asked about: what was known by then needs no previous row, which is left out. It saves the
-    reading of its values; None leaves none out."""
 
 
 class OnlineStore(Protocol):

@@ -2,12 +2,14 @@
 
 from perennial.records.approvals import Alias, Approval, Decision, Suspension
 from perennial.records.base import Moment, Record
+from perennial.records.bulk import BulkChunk, BulkEnd, BulkFile, BulkFileResult, BulkPlan, BulkResult, BulkTable
 from perennial.records.experiments import ExperimentLog, LoggedFile, Submitted
 from perennial.records.models import (
     Assessment,
     AuditEntry,
     Challenger,
     Champion,
+    CompiledView,
     ModelVersion,
     Rating,
     Stage,
@@ -25,9 +27,17 @@ __all__ = [
     "Approval",
     "Assessment",
     "AuditEntry",
+    "BulkChunk",
+    "BulkEnd",
+    "BulkFile",
+    "BulkFileResult",
+    "BulkPlan",
+    "BulkResult",
+    "BulkTable",
     "CandidateSearch",
     "Challenger",
     "Champion",
+    "CompiledView",
     "Decision",
     "Erasure",
     "ExperimentLog",

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from perennial.records.base import Moment, Record
 from perennial.records.runs import Trigger
 from perennial.records.snapshots import Snapshot
+
+
+class CompiledView(Record):
+    """What became of the request view of a model when it was compiled (`perennial.data.views.compiled`)."""
+
+    program: dict[str, Any] | None = None
+    """For `perennial.serving.program`; None if the engine serves the view."""
+    reason: str = ""
+    """Why the engine does."""
+    rows: int = 0
+    """Held-out rows on which the program gave the very values of the SQL."""
 
 
 class TrainingSet(Record):
@@ -40,6 +51,8 @@ class TrainingSet(Record):
     snapshots: tuple[str, ...]
     views: dict[str, str]
     """Stored view to the key of its offline table's manifest."""
+    request: CompiledView | None = None
+    """How the request view is served; None if there is none."""
     view_snapshots: tuple[str, ...] = ()
     """Snapshots, of other datasets as a rule, that the stored views read and the rows do not come from."""
     inputs_key: str = ""
@@ -158,6 +171,11 @@ class Challenger(Record):
     since: Moment
     """When it came to this weight."""
 
+    @property
+    def phase(self) -> str:
+        """What it is at now, such as ``shadow`` or ``canary 10 %``."""
+        return "shadow" if self.shadow else f"canary {100 * self.weight:g} %"
+
 
 class Champion(Record):
     """The pointer to the version that serves, and to the one that is on its way to."""
@@ -174,15 +192,24 @@ class Champion(Record):
     challenger: Challenger | None = None
     """Read with the pointer, in one item: nobody sees the one without the other."""
 
+    def challenged_by(self, challenger: Challenger | None) -> Champion:
+        """Return the pointer with that version beside the champion, or none."""
+        return self.model_copy(update={"challenger": challenger})
+
 
 class AuditEntry(Record):
     """One change of a model's registry: who changed what, when and why."""
 
     model: str
     at: Moment
-    action: Literal["promote", "rollback", "stage", "approve", "reject", "alias", "tag", "note", "suspend", "resume"]
-    """``promote``, ``rollback``: the champion pointer moved; ``stage``: a version began to wait for approval;
-    ``reject``: a person, or nobody in time, said no; ``suspend``: from now on only persons start a training."""
+    action: Literal[
+        "promote", "rollback", "challenge", "withdraw", "stage", "approve", "reject", "alias", "tag", "note", "suspend",
+        "resume",
+    ]  # fmt: skip
+    """``promote``, ``rollback``: the champion pointer moved; ``challenge``: a version began to stand beside the
+    champion, or to answer another share; ``withdraw``: it stands there no more; ``stage``: a version began to wait for
+    approval; ``reject``: a person, or nobody in time, said no; ``suspend``: from now on only persons start a
+    training."""
     version: int
     """What it is about; of ``suspend`` and ``resume`` the champion, 0 while there is none."""
     previous: int | None = None
@@ -222,3 +249,6 @@ class Assessment(Record):
     performance_ratio: float | None
     """How many times worse ``performance`` is than the metric on the held-out rows; None without either. Of an error
     the one divided by the other, of a score (more of it is better) what each lacks to 1."""
+    lost: int | None = None
+    """What did not come to the prediction log in the two hours before: lines of one row at least, of any version that
+    answers; None where nobody counted, which is done once an hour."""

@@ -24,6 +24,8 @@ class Trigger(Record):
     """Of a promotion that a person asked for: whether although the gate said no."""
     retry_of: str = ""
     """Run that was refused for a while, in whose place this one asks again; empty of all others."""
+    at_once: bool = False
+    """Of a promotion that a person asked for: whether the version serves without having stood beside the champion."""
     no_cache: bool = False
     """Whether each step is to do its work anew, also where an earlier run did the very same."""
 
@@ -68,10 +70,10 @@ class Run(Record):
     """One execution of a state machine, or a person's experiment."""
 
     run_id: str
-    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild"]
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "experiment", "rebuild", "batch_predict"]
     """Of a state machine; ``experiment``: of a person's own program (`perennial.client`)."""
     subject: str
-    """The dataset (ingest, backfill, forget) or the model (train, deploy, experiment, rebuild)."""
+    """The dataset (ingest, backfill, forget) or the model (train, deploy, experiment, rebuild, batch_predict)."""
     status: Literal["running", "succeeded", "failed", "refused"]
     """``refused``: admission or the contract of triggers said no; the reason stands in ``error``."""
     trigger: Trigger

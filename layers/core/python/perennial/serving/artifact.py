@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    EPFail,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,
+    RuntimeException,
+)
 
 from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
-from perennial.serving.integrity import read_manifest, require_sha256
+from perennial.serving.integrity import ReadFile, read_file, read_manifest
+from perennial.serving.scorer_base import Contributions, Served
 
 MODEL_FILE = "model.onnx"
 """Name of the graph among the manifest's files."""
@@ -49,27 +58,10 @@ class Artifact:
         DataError
             The matrix has another shape, or the graph returns another number of values.
         """
-        manifest = self.manifest
-        if matrix.ndim != 2 or matrix.shape[1] != len(manifest.features):
-            raise DataError(
-                f"version {manifest.version} of {manifest.model} reads {len(manifest.features)} features a row, "
-                f"but was given a matrix of shape {matrix.shape}"
-            )
-        shape = (len(matrix), len(manifest.classes)) if manifest.task == "multiclass" else (len(matrix),)
-        if len(matrix) == 0:
-            return np.empty(shape)
-        dtype = _DTYPES[self.session.get_inputs()[0].type]
-        feed = {manifest.onnx_input: np.ascontiguousarray(matrix, dtype=dtype)}
-        values: Matrix = np.asarray(self.session.run([manifest.onnx_output], feed)[0], dtype=np.float64)
-        if values.size != math.prod(shape):
-            raise DataError(
-                f"version {manifest.version} of {manifest.model} returned {values.size} values for {len(matrix)} rows"
-                + (f" of {shape[1]} classes" if len(shape) > 1 else "")
-            )
-        return values.reshape(shape)
+        return _predicted(self.manifest, self.session, matrix)
 
 
-def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[str], bytes]) -> Artifact:
+def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: ReadFile) -> Artifact:
     """Check a registered version's files and make it ready to predict, on one thread.
 
     Parameters
@@ -89,20 +81,69 @@ def load_artifact(manifest_bytes: bytes, manifest_sha256: str, read: Callable[[s
     manifest = read_manifest(manifest_bytes, manifest_sha256)
     if MODEL_FILE not in manifest.files:
         raise DataError(f"manifest.json: files names no {MODEL_FILE}; register the version again")
-    contents = {name: _read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
-    return Artifact(manifest, _session(contents[MODEL_FILE], manifest))
+    return Artifact(manifest, _session(read_files(manifest, read)[MODEL_FILE], manifest))
 
 
-def _read_file(name: str, sha256: str, read: Callable[[str], bytes]) -> bytes:
+def read_files(manifest: Manifest, read: ReadFile) -> dict[str, bytes]:
+    """Return all files of a version by name, each checked; parameters and errors as of `load_artifact`."""
+    return {name: read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
+
+
+class GraphScorer:
+    """What scores a version by its ONNX file."""
+
+    def __init__(self, manifest: Served, session: onnxruntime.InferenceSession) -> None:
+        self._manifest = manifest
+        self._session = session
+
+    def score(self, rows: Sequence[Sequence[float]]) -> list[float] | list[list[float]]:
+        """Predict each row."""
+        matrix = np.array(rows, dtype=np.float64).reshape(len(rows), -1 if len(rows) else len(self._manifest.features))
+        found: list[float] = self.score_matrix(matrix).tolist()
+        return found
+
+    def score_matrix(self, matrix: Matrix) -> Matrix:
+        """Predict each row of a matrix; errors as `Artifact.predict`."""
+        return _predicted(self._manifest, self._session, matrix)
+
+    def contributions(self, row: Sequence[float]) -> Contributions:
+        """Raise NotFoundError: nothing but its answers is known of a graph."""
+        del row
+        raise NotFoundError(
+            f"version {self._manifest.version} of {self._manifest.model} is an ONNX file alone, which does not say how "
+            "its features contribute; train the model here"
+        )
+
+
+def graph_scorer(manifest: Served, content: bytes) -> GraphScorer:
+    """Return what scores with an ONNX file, on one thread; DataError if it is not what the manifest says."""
+    return GraphScorer(manifest, _session(content, manifest))
+
+
+def _predicted(manifest: Served, session: onnxruntime.InferenceSession, matrix: Matrix) -> Matrix:
+    if matrix.ndim != 2 or matrix.shape[1] != len(manifest.features):
+        raise DataError(
+            f"version {manifest.version} of {manifest.model} reads {len(manifest.features)} features a row, "
+            f"but was given a matrix of shape {matrix.shape}"
+        )
+    shape = (len(matrix), len(manifest.classes)) if manifest.task == "multiclass" else (len(matrix),)
+    if len(matrix) == 0:
+        return np.empty(shape)
+    dtype = _DTYPES[session.get_inputs()[0].type]
+    feed = {manifest.onnx_input: np.ascontiguousarray(matrix, dtype=dtype)}
     try:
-        content = read(name)
-    except NotFoundError:
-        raise DataError(f"{name}: is missing from the registered version; train and register again") from None
-    require_sha256(name, content, sha256)
-    return content
+        values: Matrix = np.asarray(session.run([manifest.onnx_output], feed)[0], dtype=np.float64)
+    except (EPFail, Fail, InvalidArgument, RuntimeException) as error:
+        raise DataError(f"version {manifest.version} of {manifest.model} cannot be run: {error}") from None
+    if values.size != math.prod(shape):
+        raise DataError(
+            f"version {manifest.version} of {manifest.model} returned {values.size} values for {len(matrix)} rows"
+            + (f" of {shape[1]} classes" if len(shape) > 1 else "")
+        )
+    return values.reshape(shape)
 
 
-def _session(graph: bytes, manifest: Manifest) -> onnxruntime.InferenceSession:
+def _session(graph: bytes, manifest: Served) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     # A Lambda of the size that serving needs has less than one core: a thread pool would only wait for itself.
     options.intra_op_num_threads = options.inter_op_num_threads = 1

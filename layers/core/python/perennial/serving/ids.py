@@ -16,6 +16,8 @@ RANDOM_BYTES = 10
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VALUE = {character: value for value, character in enumerate(ALPHABET)}
+REQUEST_ID = re.compile(rf"[0-7][{ALPHABET}]{{25}}", re.ASCII)
+"""What a request id looks like."""
 _PREDICTION_ID = re.compile(rf"([1-9][0-9]{{0,8}})-([0-7][{ALPHABET}]{{25}})-(0|[1-9][0-9]{{0,5}})", re.ASCII)
 
 

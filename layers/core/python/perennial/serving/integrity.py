@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+from perennial.errors import DataError, NotFoundError
 
-from perennial.errors import DataError
-from perennial.manifest import Manifest
+if TYPE_CHECKING:
+    from perennial.manifest import Manifest
+
+ReadFile = Callable[[str], bytes]
+"""The name of one of a version's files → its bytes; NotFoundError if there is none."""
 
 
 def require_sha256(name: str, content: bytes, expected: str) -> None:
@@ -20,8 +25,22 @@ def require_sha256(name: str, content: bytes, expected: str) -> None:
         )
 
 
+def read_file(name: str, sha256: str, read: ReadFile) -> bytes:
+    """Return one of a version's files, or raise DataError if it is missing or not the registered one."""
+    try:
+        content = read(name)
+    except NotFoundError:
+        raise DataError(f"{name}: is missing from the registered version; train and register again") from None
+    require_sha256(name, content, sha256)
+    return content
+
+
 def read_manifest(content: bytes, sha256: str) -> Manifest:
     """Return a manifest, or raise DataError if it is not the registered one or not a manifest."""
+    from pydantic import ValidationError  # late: serving reads manifests by `perennial.serving.served`
+
+    from perennial.manifest import Manifest
+
     require_sha256("manifest.json", content, sha256)
     try:
         return Manifest.model_validate_json(content)

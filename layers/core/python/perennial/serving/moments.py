@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
 
-from perennial.definitions import Column
 from perennial.errors import DefinitionError
+from perennial.serving.columns import Column
 
 _LONGEST_ECHO = 40
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.]\d{1,6})?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from perennial.definitions import Column
 from perennial.errors import RequestError, TooLargeError
+from perennial.serving.columns import Column
+from perennial.serving.json_body import read_object, require_keys
 from perennial.serving.moments import shown
-from perennial.serving.values import Number, Value, reader
+from perennial.serving.values import Value, reader
 
 MAX_ROWS = 1000
 """Most instances, or labels, in one call."""
-MAX_BYTES = 5_000_000
-"""Largest body of a call; AWS Lambda takes no more than 6 MB."""
 
 Row = Mapping[str, Any]
 Columns = dict[str, list[Value]]
 """Column name to one value per row, each of the column's own Python type, None for a missing one."""
 Matches = Callable[[str, Sequence[str]], Sequence[bool]]
 """A regular expression and texts → whether it matches the whole of each."""
+
+
+Place = Callable[[int, str | None], str]
+"""The number of a row and the name of a column (None: the row) → where that stands in what the caller sent."""
+
+
+def instance_place(number: int, name: str | None) -> str:
+    """Return a place in the list of instances, such as ``instances[3].trip_distance``."""
+    return f"instances[{number}]" if name is None else f"instances[{number}].{name}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def parse_labels(body: str | bytes | None) -> list[Label]:
     first: dict[str, Label] = {}
     for number, entry in enumerate(_objects(body, "labels")):
         place = f"labels[{number}]"
-        _require_keys(entry, ("prediction_id", "label"), place)
+        require_keys(entry, ("prediction_id", "label"), place)
         prediction_id, label = entry["prediction_id"], entry["label"]
         if type(prediction_id) is not str:
             raise RequestError(f"{place}.prediction_id must be a text", f"{place}.prediction_id")
@@ -86,6 +93,8 @@ def read_columns(
     inputs: Mapping[str, Column],
     ignored: Collection[str] = (),
     matches: Matches | None = None,
+    place: Place = instance_place,
+    spared: Sequence[Collection[str]] | None = None,
 ) -> Columns:
     """Check the rows of a request against the columns that a model reads, and turn them into columns.
 
@@ -100,6 +109,10 @@ def read_columns(
     matches : callable or None
         Finds out which texts fit a ``pattern``: :func:`perennial.serving.request_view.matches`, the engine that
         ingesting asks too, as Python's regular expressions differ from RE2. Needed if an input has a pattern.
+    place : callable
+        Names the place of a value in what the caller sent.
+    spared : sequence of collections or None
+        For each row, inputs that it need not bring.
 
     Raises
     ------
@@ -109,47 +122,57 @@ def read_columns(
     TooLargeError
         More than ``MAX_ROWS`` rows.
     """
-    _require_few(rows, "instances")
+    require_few(rows, "instances")
     known = {*inputs, *ignored}
     for number, row in enumerate(rows):
         unknown = row.keys() - known
         if unknown:
             name = min(unknown)
-            place = f"instances[{number}].{name}"
-            raise RequestError(f"{place} is not known; the model reads {', '.join(inputs)}", place)
+            where = place(number, name)
+            raise RequestError(f"{where} is not known; the model reads {', '.join(inputs)}", where)
     columns: Columns = {}
     for name, column in inputs.items():
         read = reader(column)
         values: list[Value] = []
         for number, row in enumerate(rows):
+            value = row.get(name)
+            if value is None and spared is not None and name in spared[number]:
+                values.append(None)
+                continue
             try:
-                values.append(read(row.get(name)))
+                values.append(read(value))
             except ValueError as error:
                 fault = "is missing" if name not in row and not column.nullable else str(error)
-                place = f"instances[{number}].{name}"
-                raise RequestError(f"{place} {fault}", place) from None
+                where = place(number, name)
+                raise RequestError(f"{where} {fault}", where) from None
         if column.pattern is not None:
-            _require_pattern(name, column.pattern, values, matches)
+            _require_pattern(name, column.pattern, values, matches, place)
         columns[name] = values
     return columns
 
 
-def _require_pattern(name: str, pattern: str, values: Sequence[Value], matches: Matches | None) -> None:
+def _require_pattern(name: str, pattern: str, values: Sequence[Value], matches: Matches | None, place: Place) -> None:
     assert matches is not None, "whoever reads columns with patterns says how to match them"
-    places = [number for number, value in enumerate(values) if value is not None]
-    fits = matches(pattern, [str(values[number]) for number in places])
-    for number, fit in zip(places, fits, strict=True):
+    numbers = [number for number, value in enumerate(values) if value is not None]
+    fits = matches(pattern, [str(values[number]) for number in numbers])
+    for number, fit in zip(numbers, fits, strict=True):
         if not fit:
-            place = f"instances[{number}].{name}"
-            raise RequestError(f"{place} is {shown(values[number])}, which is not of the form {pattern}", place)
+            where = place(number, name)
+            raise RequestError(f"{where} is {shown(values[number])}, which is not of the form {pattern}", where)
 
 
 def _objects(body: str | bytes | None, key: str) -> list[Row]:
     """Return the list of objects under the only key of a JSON object."""
-    entries = _object(body, key)[key]
+    content = read_object(body, f'{{"{key}": [{{…}}]}}')
+    require_keys(content, (key,), "")
+    return read_rows(content[key], key)
+
+
+def read_rows(entries: object, key: str) -> list[Row]:
+    """Return a list of flat objects, or raise RequestError or TooLargeError with the place; ``key`` is its place."""
     if not isinstance(entries, list) or not entries:
         raise RequestError(f"{key} must be a list of at least one object", key)
-    _require_few(entries, key)
+    require_few(entries, key)
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise RequestError(f"{key}[{number}] must be an object", f"{key}[{number}]")
@@ -160,59 +183,8 @@ def _objects(body: str | bytes | None, key: str) -> list[Row]:
     return entries
 
 
-def _object(body: str | bytes | None, key: str) -> dict[str, Any]:
-    """Return the JSON object of a body that holds one key."""
-    if not body:
-        raise RequestError(f'the body is empty; send {{"{key}": [{{…}}]}}', "body")
-    raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
-    if len(raw) > MAX_BYTES:
-        raise TooLargeError(f"the body is larger than {MAX_BYTES:,} bytes; send it in several calls", "body")
-    try:
-        content = json.loads(
-            raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Number
-        )
-    except RequestError:
-        raise
-    except RecursionError:
-        raise RequestError("the body nests too deeply; instances and labels are flat objects", "body") from None
-    except UnicodeDecodeError:
-        raise RequestError("the body is not UTF-8 text", "body") from None
-    except json.JSONDecodeError as error:
-        raise RequestError(f"the body is not JSON: {error}", "body") from None
-    except ValueError:  # Python reads no whole number of more than 4,300 digits
-        raise RequestError(
-            "the body holds a number of thousands of digits; send numbers that a double holds", "body"
-        ) from None
-    if not isinstance(content, dict):
-        raise RequestError(f'the body must be an object: {{"{key}": [{{…}}]}}', "body")
-    _require_keys(content, (key,), "")
-    return content
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        name = next(name for name in names if names.count(name) > 1)
-        raise RequestError(f"the key {name!r} stands twice in one object; send it once", name)
-    return content
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise RequestError(f"{text} is not JSON; send null for a missing value", "body")
-
-
-def _require_keys(entry: Row, names: tuple[str, ...], place: str) -> None:
-    where = f"{place}." if place else ""
-    for name in entry:
-        if name not in names:
-            raise RequestError(f"{where}{name} is not known; send {' and '.join(names)}", f"{where}{name}")
-    for name in names:
-        if name not in entry:
-            raise RequestError(f"{where}{name} is missing", f"{where}{name}")
-
-
-def _require_few(entries: Sequence[object], key: str) -> None:
+def require_few(entries: Sequence[object], key: str) -> None:
+    """Raise TooLargeError if there are more than ``MAX_ROWS`` entries at the place ``key``."""
     if len(entries) > MAX_ROWS:
         raise TooLargeError(f"{key} has {len(entries):,} entries, at most {MAX_ROWS:,} fit one call; send several", key)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from perennial.errors import (
     ConflictError,
+    IncompleteError,
+    MethodError,
     NotFoundError,
     PerennialError,
     RequestError,
@@ -18,6 +20,8 @@ CONTENT_TYPE = "application/problem+json"
 
 STATUS: dict[type[PerennialError], HTTPStatus] = {
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    MethodError: HTTPStatus.METHOD_NOT_ALLOWED,
+    IncompleteError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RequestError: HTTPStatus.BAD_REQUEST,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,

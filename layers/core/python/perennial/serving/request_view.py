@@ -8,10 +8,10 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from perennial.definitions import Column
 from perennial.encoding import encode
 from perennial.errors import DefinitionError
-from perennial.manifest import RequestView
+from perennial.serving.columns import Column
+from perennial.serving.engine import View
 from perennial.serving.payload import Columns
 from perennial.serving.values import Value
 from perennial.sql import category, identifier, sql_type
@@ -43,7 +43,7 @@ class RequestRunner:
 
     Parameters
     ----------
-    view : RequestView
+    view : View
         The SQL and the columns of it that the model reads.
     inputs : mapping
         The columns of a request, with their types.
@@ -55,7 +55,7 @@ class RequestRunner:
 
     def __init__(
         self,
-        view: RequestView,
+        view: View,
         inputs: Mapping[str, Column],
         connection: duckdb.DuckDBPyConnection,
         categories: Mapping[str, Sequence[str]] | None = None,
@@ -75,6 +75,11 @@ class RequestRunner:
             for name, known in zip(map(identifier, view.columns), self._categories, strict=True)
         )
         self._sql = f"WITH {identifier(view.table)} AS (SELECT {source}) SELECT {chosen} FROM (\n{view.sql}\n)"
+
+    def run_rows(self, columns: Columns, count: int) -> list[list[float]]:
+        """Compute the view's columns for each of ``count`` rows, as :meth:`run` does, in lists."""
+        rows: list[list[float]] = self.run(columns).tolist()
+        return rows
 
     def run(self, columns: Columns) -> npt.NDArray[np.float64]:
         """Compute the view's columns for each row.
@@ -114,25 +119,10 @@ class RequestRunner:
         return matrix
 
 
-def category_texts(connection: duckdb.DuckDBPyConnection, values: Sequence[object]) -> list[str | None]:
-    """Return online values as the texts that training sets have of them (`perennial.sql.category`).
-
-    A boolean and a whole number are as short to write here; the engine alone knows how it writes a double.
-    """
-    texts = [_written(value) for value in values]
-    places = [place for place, value in enumerate(values) if isinstance(value, float)]
-    if places:
-        numbers = [values[place] for place in places]
-        query = f"SELECT {category('x')} FROM (SELECT unnest(CAST(? AS DOUBLE[])) AS x)"
-        for place, (text,) in zip(places, connection.execute(query, [numbers]).fetchall(), strict=True):
-            texts[place] = text
-    return texts
-
-
-def _written(value: object) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)
+def double_texts(connection: duckdb.DuckDBPyConnection, numbers: Sequence[float]) -> list[str | None]:
+    """Return doubles as the texts that training sets have of them (`perennial.sql.category`)."""
+    query = f"SELECT {category('x')} FROM (SELECT unnest(CAST(? AS DOUBLE[])) AS x)"
+    return [text for (text,) in connection.execute(query, [list(numbers)]).fetchall()]
 
 
 def matches(connection: duckdb.DuckDBPyConnection, pattern: str, texts: Sequence[str]) -> list[bool]:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Self
 
-from perennial.definitions import Column
+from perennial.serving.columns import Column
 from perennial.serving.moments import bound, moment_reader, shown
 
 Value = bool | int | float | str | Decimal | datetime | date | None

@@ -16,8 +16,11 @@ from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import TrainingSet, Verdict
 from perennial.reporting.page import page
-from perennial.serving.artifact import load_artifact
+from perennial.serving.artifact import read_files
+from perennial.serving.integrity import read_manifest
+from perennial.serving.scorer import scorer_of, served_file
 from perennial.steps.admit import candidates_of
+from perennial.steps.judged_files import judged_by
 from perennial.steps.recording import recorded
 from perennial.steps.verified import (
     download_verified,
@@ -32,7 +35,6 @@ from perennial.training.evaluation_report import EvaluationReport
 from perennial.training.gate import Opponent
 from perennial.training.judging import Case, Contender, judge_candidates
 from perennial.training.rows import columns_of, read_rows
-from perennial.training.scoring import loaded
 from perennial.training.slices import read_slices
 
 Matrix = npt.NDArray[np.float64]
@@ -48,7 +50,7 @@ class Request(BaseModel):
 def run(request: Request, ports: Ports) -> Verdict:
     """Score the artifacts on the held-out rows, apply the gate to the best, and write the report and its page.
 
-    What is scored are the ONNX files that would serve, not the estimators that they were made from.
+    What is scored are the files that would serve, not the estimators that they were made from.
 
     Raises
     ------
@@ -93,10 +95,10 @@ def _judge(ports: Ports, model: Model, run_id: str, training_set: TrainingSet, f
     train.unlink()
     contenders = []
     for name in candidates_of(ports, run_id):
-        found, artifact = read_candidate(ports, model.name, run_id, name, training_set)
-        score = loaded(artifact)
+        found, files = read_candidate(ports, model.name, run_id, name, training_set)
+        score = judged_by(files)
         prediction = _shaped(score(case.holdout.features), model, training_set.classes)
-        contenders.append(Contender(found, score, len(artifact), prediction))
+        contenders.append(Contender(found, score, len(files.graph), prediction))
     return judge_candidates(case, contenders, *_champion(ports, model, training_set, holdout))
 
 
@@ -112,18 +114,14 @@ def _champion(
     champion = ports.catalog.champion(model.name)
     if champion is None:
         return None, None
-    content = ports.artifacts.get(champion.manifest_key)
-    artifact = load_artifact(
-        content,
-        champion.manifest_sha256,
-        lambda file: ports.artifacts.get(keys.artifact(model.name, champion.version, file)),
-    )
-    manifest = artifact.manifest
+    manifest = read_manifest(ports.artifacts.get(champion.manifest_key), champion.manifest_sha256)
+    contents = read_files(manifest, lambda file: ports.artifacts.get(keys.artifact(model.name, champion.version, file)))
+    scorer = scorer_of(manifest, contents[served_file(manifest.files)])
     obstacle = _obstacle(ports, model, manifest, training_set, columns_of(holdout))
     if obstacle:
         return Opponent(champion.version, None, obstacle), None
     rows = read_rows(holdout, manifest.features, manifest.categories, training_set.classes)
-    prediction = _shaped(artifact.predict(rows.features), model, manifest.classes)
+    prediction = _shaped(scorer.score_matrix(rows.features), model, manifest.classes)
     if model.task == "multiclass":
         prediction = aligned(prediction, manifest.classes, training_set.classes)
     return Opponent(champion.version, metrics(rows.target, prediction, model.task)), prediction

@@ -26,9 +26,9 @@ class Request(BaseModel):
     """What the state machine caught, or how its execution was ended from outside."""
 
     run_id: str
-    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "rebuild"]
+    kind: Literal["ingest", "backfill", "forget", "train", "deploy", "rebuild", "batch_predict"]
     subject: str | None = None
-    """The dataset (ingest, backfill, forget) or the model (train, deploy, rebuild); None means that ``input`` tells."""
+    """The dataset (ingest, backfill, forget) or the model (all others); None means that ``input`` tells."""
     input: str | None = None
     """The execution's input, or what became of it, as JSON, where the subject is not given."""
     error: str = "Unknown"
@@ -76,6 +76,9 @@ def run(request: Request, ports: Ports) -> Failure:
             if request.kind == "backfill":
                 close_part(ports, request.run_id, subject, step.step, sentence)
     ports.catalog.finish_run(request.run_id, "failed", now, error=sentence)
+    if request.kind == "deploy":
+        # Nobody would look at it any more. It was not found wanting, so it stays what it was.
+        ports.catalog.withdraw_challenger(subject, request.run_id, now, request.run_id, f"its run failed: {sentence}")
     if request.kind == "train":
         ports.catalog.release(claim_name(subject), request.run_id)
     return Failure(run_id=request.run_id)
@@ -87,8 +90,10 @@ def _subject(request: Request) -> str:
         given = json.loads(request.input or "{}")
         if request.kind == "ingest":
             return str(given["key"]).partition("/")[0]
+        if request.kind == "batch_predict":
+            return str(given["model"] or given["upload"]["key"].split("/")[1])
         return str(given["model" if request.kind in ("train", "deploy", "rebuild") else "dataset"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, IndexError):
         raise DataError(f"the input of execution {request.run_id} does not say what it is about") from None
 
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, StrictBool
 
 from perennial import keys
+from perennial.data.prediction_parts import rows_of
 from perennial.errors import NotFoundError, RequestError
 from perennial.ports import Ports
+from perennial.records import ModelVersion
 from perennial.serving.ids import PredictionId, moment_of, parse_prediction_id
+from perennial.serving.integrity import read_manifest
+from perennial.serving.logged import LogPolicy, policy_of
 from perennial.steps.prediction_log import (
+    SETTLED,
     StoredLabel,
     labels_stem,
     latest_labels,
-    log_key,
     read_labels,
-    read_predictions,
     write_labels,
 )
 
 CONDITION = ("false", "true")
 """The classes of a binary model."""
+CLOCK_SLACK = timedelta(minutes=1)
+"""How far the clocks of two functions may differ."""
 SHOWN = 20
 """Classes that a refusal names."""
 
@@ -51,6 +57,9 @@ class Receipt(BaseModel):
     """Labels that were stored."""
     duplicates: int
     """Labels that were known already, with the same value."""
+    unlogged: int = 0
+    """Labels, of all these, whose prediction is not in the log: it is on its way there for minutes, or its version
+    keeps only a share of the requests. A label whose prediction never comes there counts for nothing."""
 
 
 def run(request: Request, ports: Ports) -> Receipt:
@@ -65,31 +74,73 @@ def run(request: Request, ports: Ports) -> Receipt:
     RequestError
         The label is nothing that the model's version could have predicted; ``field`` names it.
     """
+    by_request, unlogged = _checked(request, _Log(ports, request.model))
     accepted = 0
-    for (version, request_id), labels in _checked(request, ports).items():
+    for (version, request_id), labels in by_request.items():
         accepted += _store(ports, request.model, version, request_id, labels)
-    return Receipt(accepted=accepted, duplicates=len(request.labels) - accepted)
+    return Receipt(accepted=accepted, duplicates=len(request.labels) - accepted, unlogged=unlogged)
 
 
-def _checked(request: Request, ports: Ports) -> dict[tuple[int, str], dict[str, float]]:
-    """Return the labels by version and request, each of a prediction that is in the log (read once per request)."""
+def _checked(request: Request, log: _Log) -> tuple[dict[tuple[int, str], dict[str, float]], int]:
+    """Return the labels by version and request, and of how many the prediction is not in the log."""
     by_request: dict[tuple[int, str], dict[str, float]] = {}
-    logged: dict[tuple[int, str], int] = {}
-    classes: dict[int, tuple[str, ...]] = {}
+    unlogged = 0
     for number, entry in enumerate(request.labels):
-        field = f"labels[{number}].prediction_id"
-        prediction = parse_prediction_id(entry.prediction_id, field)
-        call = (prediction.version, prediction.request_id)
-        if call not in logged:
-            logged[call] = _rows_logged(ports, request.model, prediction)
-        if prediction.row >= logged[call]:
-            raise NotFoundError(f"model {request.model!r} made no prediction {entry.prediction_id!r}", field)
-        if prediction.version not in classes:
-            version = ports.catalog.version(request.model, prediction.version)
-            classes[prediction.version] = version.training_set.classes
-        label = _number(entry.label, classes[prediction.version], f"labels[{number}].label")
-        by_request.setdefault(call, {})[entry.prediction_id] = label
-    return by_request
+        place = f"labels[{number}].prediction_id"
+        prediction = parse_prediction_id(entry.prediction_id, place)
+        rows = log.rows(prediction)
+        if prediction.row >= rows if rows else not log.may_lack(prediction):
+            raise NotFoundError(f"model {request.model!r} made no prediction {entry.prediction_id!r}", place)
+        unlogged += not rows
+        classes = log.version(prediction.version).training_set.classes
+        label = _number(entry.label, classes, f"labels[{number}].label")
+        by_request.setdefault((prediction.version, prediction.request_id), {})[entry.prediction_id] = label
+    return by_request, unlogged
+
+
+@dataclass
+class _Log:
+    """What a call needs to know of a model's log and versions, each read once."""
+
+    ports: Ports
+    model: str
+    _windows: dict[str, dict[str, int]] = field(default_factory=dict)
+    _versions: dict[int, ModelVersion] = field(default_factory=dict)
+    _policies: dict[int, LogPolicy] = field(default_factory=dict)
+
+    def rows(self, prediction: PredictionId) -> int:
+        """Return how many rows the request has that a prediction is of; 0 if the log does not hold it."""
+        request_id = prediction.request_id
+        window = keys.prediction_window(self.model, prediction.version, request_id, moment_of(request_id))
+        if window not in self._windows:
+            store = self.ports.artifacts
+            self._windows[window] = rows_of([store.get(key) for key in store.keys(window)])
+        return self._windows[window].get(request_id, 0)
+
+    def may_lack(self, prediction: PredictionId) -> bool:
+        """Tell whether a prediction may have been made although the log does not hold it."""
+        try:
+            self.version(prediction.version)
+        except NotFoundError:
+            return False
+        age = self.ports.clock.now() - moment_of(prediction.request_id)
+        if -CLOCK_SLACK <= age < SETTLED:
+            return True
+        return age >= SETTLED and not self.policy(prediction.version).keeps(prediction.request_id)
+
+    def version(self, number: int) -> ModelVersion:
+        """Return a version, or raise NotFoundError."""
+        if number not in self._versions:
+            self._versions[number] = self.ports.catalog.version(self.model, number)
+        return self._versions[number]
+
+    def policy(self, number: int) -> LogPolicy:
+        """Return what a version lets be kept of its requests."""
+        if number not in self._policies:
+            version = self.version(number)
+            manifest = read_manifest(self.ports.artifacts.get(version.manifest_key), version.manifest_sha256)
+            self._policies[number] = policy_of(manifest.log.model_dump(), manifest.features)
+        return self._policies[number]
 
 
 def _number(label: bool | float | str, classes: Sequence[str], field: str) -> float:
@@ -110,13 +161,6 @@ def _number(label: bool | float | str, classes: Sequence[str], field: str) -> fl
         some = ", ".join(map(repr, classes[:SHOWN])) + (", …" if len(classes) > SHOWN else "")
         raise RequestError(f"{field} must be one of the version's classes, {some}", field)
     return float(classes.index(str(label)))
-
-
-def _rows_logged(ports: Ports, model: str, prediction: PredictionId) -> int:
-    try:
-        return len(read_predictions(ports.artifacts, log_key(model, prediction.version, prediction.request_id)))
-    except NotFoundError:
-        return 0
 
 
 def _store(ports: Ports, model: str, version: int, request_id: str, labels: Mapping[str, float]) -> int:

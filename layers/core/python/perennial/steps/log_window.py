@@ -1,35 +1,42 @@
-"""The latest stretch of a version's prediction log and labels, read with as few calls as it takes."""
+"""Stretches of a version's prediction log and of its labels, read with as few calls as it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
+import numpy as np
+
 from perennial import keys
+from perennial.data.prediction_columns import LoggedRows, join, read_columns, stack
 from perennial.ports import ObjectStore
-from perennial.serving.ids import parse_prediction_id
+from perennial.serving.ids import RANDOM_BYTES, make_request_id, moment_of, parse_prediction_id
+from perennial.serving.logged import LogPolicy
 from perennial.steps.prediction_log import (
-    LoggedPrediction,
     StoredLabel,
     latest_labels,
-    log_key,
     newest_first,
-    read_labels,
-    read_predictions,
+    parse_labels,
+    parts_of,
     request_id_of,
+    rows_in,
+    window_of,
 )
+from perennial.utc import naive_utc
 
+ANSWERED = ("champion", "canary", "named")
+"""The routes by which a caller got a version's answer."""
 _AT_ONCE = 16
 """Objects read at the same time."""
 Content = TypeVar("Content")
 
 
 class LogReader:
-    """Reads log objects several at a time, and remembers those of the last window: they never change.
+    """Reads objects of the log several at a time, and remembers those of the last window: they never change.
 
     Parameters
     ----------
@@ -39,19 +46,22 @@ class LogReader:
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self._known: dict[str, Any] = {}
-        self._used: set[str] = set()
+        self._known: dict[tuple[Callable[..., Any], str], Any] = {}
+        self._used: set[tuple[Callable[..., Any], str]] = set()
 
-    def read(self, wanted: Sequence[str], read: Callable[[ObjectStore, str], Content]) -> list[Content]:
-        """Return the content of each key, in order."""
-        new = [key for key in wanted if key not in self._known]
-        if len(new) == 1:
-            self._known[new[0]] = read(self.store, new[0])
-        elif new:
-            with ThreadPoolExecutor(min(_AT_ONCE, len(new))) as pool:
-                self._known.update(zip(new, pool.map(lambda key: read(self.store, key), new), strict=True))
-        self._used.update(wanted)
-        return [self._known[key] for key in wanted]
+    def read(self, wanted: Sequence[str], read: Callable[[Sequence[bytes]], Sequence[Content]]) -> list[Content]:
+        """Return the content of each key, in order; ``read`` makes it of the bytes of some objects."""
+        new = [key for key in wanted if (read, key) not in self._known]
+        if new:
+            self._known.update(zip(((read, key) for key in new), read(self._fetch(new)), strict=True))
+        self._used.update((read, key) for key in wanted)
+        return [self._known[read, key] for key in wanted]
+
+    def _fetch(self, wanted: Sequence[str]) -> list[bytes]:
+        if len(wanted) == 1:
+            return [self.store.get(wanted[0])]
+        with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
+            return list(pool.map(self.store.get, wanted))
 
     def forget_unused(self) -> None:
         """Drop what was not read since the last call."""
@@ -60,23 +70,70 @@ class LogReader:
 
 
 def latest_predictions(
-    reader: LogReader, model: str, version: int, since: date, until: date, rows: int
-) -> list[LoggedPrediction]:
-    """Return the latest predictions of a version, newest request first, at most ``rows``.
+    reader: LogReader,
+    model: str,
+    version: int,
+    since: date,
+    until: date,
+    rows: int,
+    routes: Collection[str] = ANSWERED,
+) -> LoggedRows | None:
+    """Return the latest predictions of a version, newest request first, at most ``rows``; None if there are none.
 
     Parameters
     ----------
     since, until : datetime.date
         First and last day, in UTC, on which there can be predictions.
+    routes : collection of str
+        The routes that count. Where the version failed it predicted nothing, so that does not count either.
     """
-    found = newest_first(reader.store, keys.predictions(model, version, ""), since, until)
-    window: list[LoggedPrediction] = []
-    largest = 0
-    while batch := list(islice(found, _batch_size(rows - len(window), largest))):
-        for lines in reader.read(batch, read_predictions):
-            window.extend(reversed(lines))
-            largest = max(largest, len(lines))
-    return window[:rows]
+    found = parts_of(newest_first(reader.store, keys.predictions(model, version), since, until))
+    # What is delivered again is of the same window: none is cut.
+    windows = (list(group) for _, group in groupby(found, key=window_of))
+    tables: list[LoggedRows] = []
+    missing = rows
+    while missing > 0 and (wanted := _some(windows, missing)):
+        table = join(reader.read(wanted, read_columns))
+        counted = np.isin(table.routes.astype(str), list(routes)) & (table.errors == "")
+        if counted.any():
+            tables.append(table.take(counted))
+            missing -= len(tables[-1])
+    return _first(join(tables), rows) if tables else None
+
+
+def _some(windows: Iterator[list[str]], rows: int) -> list[str]:
+    """Return the parts of the next windows that hold as many rows."""
+    wanted: list[str] = []
+    while rows > 0 and (window := next(windows, None)) is not None:
+        wanted += window
+        rows -= sum(map(rows_in, window))
+    return wanted
+
+
+def _first(table: LoggedRows, rows: int) -> LoggedRows:
+    return table.take(np.arange(min(rows, len(table))))
+
+
+def predictions_between(
+    reader: LogReader, model: str, version: int, since: datetime, until: datetime
+) -> LoggedRows | None:
+    """Return all that is logged of a version from one moment to before another: failures, and all routes; or None."""
+    wanted = keys_between(reader.store, model, version, since, until)
+    if not wanted:
+        return None
+    table = join(reader.read(wanted, read_columns))
+    first, last = np.datetime64(naive_utc(since)), np.datetime64(naive_utc(until))
+    inside = (table.answered_at >= first) & (table.answered_at < last)
+    return table.take(inside) if inside.any() else None
+
+
+def keys_between(store: ObjectStore, model: str, version: int, since: datetime, until: datetime) -> list[str]:
+    """Return the keys of the parts that may hold predictions from one moment to another, in the order of time."""
+    prefix = keys.predictions(model, version)
+    first, last = (make_request_id(at, bytes(RANDOM_BYTES))[:7] for at in (since, until))
+    days = [since.date() + timedelta(days=day) for day in range((until.date() - since.date()).days + 1)]
+    listed = (key for day in days for key in store.keys(f"{prefix}date={day.isoformat()}/"))
+    return [key for key in parts_of(listed) if first <= window_of(key)[1] <= last]
 
 
 @dataclass(frozen=True)
@@ -84,46 +141,82 @@ class Labelled:
     """Predictions whose label has come."""
 
     labels: list[float]
-    predictions: list[LoggedPrediction]
-    """What was said, in the order of the labels."""
+    predictions: LoggedRows | None
+    """What was said, in the order of the labels; None if there are none."""
     until: datetime | None
     """When the latest of the labels came; None if there are none."""
+    unmatched: int
+    """Labels that were passed over, for their predictions are not in the log: not yet, or lost."""
 
 
-def latest_labelled(reader: LogReader, model: str, version: int, since: date, until: date, rows: int) -> Labelled:
+def latest_labelled(
+    reader: LogReader, model: str, version: int, since: date, until: date, rows: int, policy: LogPolicy
+) -> Labelled:
     """Return a version's latest predictions that have a label, at most ``rows``.
 
     Parameters
     ----------
     since, until : datetime.date
         First and last day, in UTC, on which there can be predictions.
+    policy : LogPolicy
+        The version's: labels of requests that it does not keep are not read.
     """
     found = newest_first(reader.store, keys.labels_prefix(model, version), since, until)
-    requests = (list(group) for _, group in groupby(found, key=request_id_of))
+    kept = (key for key in found if policy.keeps(request_id_of(key)))
+    requests = (list(group) for _, group in groupby(kept, key=request_id_of))
     labels: list[StoredLabel] = []
-    largest = 0
+    tables: list[LoggedRows] = []
+    unmatched = largest = 0
     while batch := list(islice(requests, _batch_size(rows - len(labels), largest))):
-        objects = iter(reader.read([key for group in batch for key in group], read_labels))
+        objects = iter(reader.read([key for group in batch for key in group], _read_labels))
+        told: list[StoredLabel] = []
         for group in batch:
             latest = latest_labels(label for lines in islice(objects, len(group)) for label in lines)
-            labels.extend(latest.values())
+            told += latest.values()
             largest = max(largest, len(latest))
+        joined, table = _join(reader, model, version, told)
+        unmatched += len(told) - len(joined)
+        if table is not None:
+            labels += joined
+            tables.append(table)
     del labels[rows:]
-    made = _made(reader, model, version, [label.prediction_id for label in labels])
-    return Labelled([label.label for label in labels], made, max((label.at for label in labels), default=None))
+    return Labelled(
+        labels=[label.label for label in labels],
+        predictions=_first(stack(tables), rows) if tables else None,
+        until=max((label.at for label in labels), default=None),
+        unmatched=unmatched,
+    )
+
+
+def _read_labels(objects: Sequence[bytes]) -> list[list[StoredLabel]]:
+    return list(map(parse_labels, objects))
 
 
 def _batch_size(missing: int, largest: int) -> int:
-    """Return how many objects to read next: one to learn their size, then as many as are needed if none is larger."""
+    """Return how many requests' labels to read next: one to learn their size, then as many as are needed."""
     if missing <= 0:
         return 0
     return max(1, min(_AT_ONCE, missing // largest)) if largest else 1
 
 
-def _made(reader: LogReader, model: str, version: int, prediction_ids: Sequence[str]) -> list[LoggedPrediction]:
-    """Return the predictions of those ids; feedback has made sure that they are in the log."""
-    ids = [parse_prediction_id(text) for text in prediction_ids]
-    places: Iterator[str] = (log_key(model, version, prediction.request_id) for prediction in ids)
-    logs = list(dict.fromkeys(places))
-    made = {line.prediction_id: line for log in reader.read(logs, read_predictions) for line in log}
-    return [made[text] for text in prediction_ids]
+def _join(
+    reader: LogReader, model: str, version: int, labels: Sequence[StoredLabel]
+) -> tuple[list[StoredLabel], LoggedRows | None]:
+    """Return those labels whose predictions are in the log, and these predictions in the same order."""
+    ids = [parse_prediction_id(label.prediction_id) for label in labels]
+    windows = {(moment_of(name.request_id).date().isoformat(), name.request_id[:7]) for name in ids}
+    prefix = keys.predictions(model, version)
+    wanted = [
+        key
+        for day in sorted({day for day, _ in windows})
+        for key in parts_of(reader.store.keys(f"{prefix}date={day}/"))
+        if window_of(key) in windows
+    ]
+    if not wanted:
+        return [], None
+    table = join(reader.read(wanted, read_columns))
+    said = {name: number for number, name in enumerate(zip(table.request_ids, table.places.tolist(), strict=True))}
+    places = [said.get((name.request_id, name.row)) for name in ids]
+    joined = [label for label, place in zip(labels, places, strict=True) if place is not None]
+    chosen = np.array([place for place in places if place is not None], dtype=np.int64)
+    return joined, table.take(chosen) if joined else None

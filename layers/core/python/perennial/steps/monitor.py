@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from perennial.data.prediction_columns import LoggedRows
 from perennial.definitions import Monitor
 from perennial.drift import population_stability_index
 from perennial.errors import PerennialError
@@ -17,13 +16,15 @@ from perennial.monitoring.quality import measure, worsening
 from perennial.ports import Metric, Ports
 from perennial.records import Assessment, Champion
 from perennial.serving.integrity import read_manifest
-from perennial.steps.log_window import Labelled, LogReader, latest_labelled, latest_predictions
-from perennial.steps.prediction_log import LoggedPrediction
+from perennial.serving.logged import policy_of
+from perennial.steps.log_loss import lost_lately
+from perennial.steps.log_window import LogReader, latest_labelled, latest_predictions
 
 METRICS = {
     "FeatureDrift": "feature_drift",
     "PredictionDrift": "prediction_drift",
     "PerformanceRatio": "performance_ratio",
+    "PredictionsLost": "lost",
 }
 """Name of a metric to the figure of an assessment that is published under it."""
 
@@ -32,7 +33,7 @@ class Request(BaseModel):
     """What to look at."""
 
     model: str | None = None
-    """None means every model that has a champion."""
+    """None means every model that has a champion; then what the log has lost is counted, too."""
 
 
 class Findings(BaseModel):
@@ -70,7 +71,9 @@ def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Find
             ports.definitions.model(name)  # raises if there never was such a model
         if champion is not None and name in defined:  # one whose definition was taken away is not watched any more
             try:
-                assessed[name] = _assess(ports, champion, ports.definitions.model(name).monitor, reader)
+                lost = None if request.model else lost_lately(reader, champion, ports.clock.now())
+                limits = ports.definitions.model(name).monitor
+                assessed[name] = _assess(ports, champion, limits, reader).model_copy(update={"lost": lost})
                 _publish(ports, assessed[name])
             except PerennialError as error:
                 faults.append(error)
@@ -87,20 +90,21 @@ def _assess(ports: Ports, champion: Champion, limits: Monitor, reader: LogReader
     model, version = champion.model, champion.version
     since, until = manifest.created_at.date(), at.date()
     window = latest_predictions(reader, model, version, since, until, limits.window_rows)
-    labelled = latest_labelled(reader, model, version, since, until, limits.window_rows)
+    policy = policy_of(manifest.log.model_dump(), manifest.features)
+    labelled = latest_labelled(reader, model, version, since, until, limits.window_rows, policy)
     feature = feature_drift = prediction_drift = performance = ratio = None
-    if len(window) >= limits.min_rows:
+    if window is not None and len(window) >= limits.min_rows:
         feature, feature_drift = _largest_drift(window, manifest)
-        prediction_drift = _drift(manifest.prediction_baseline, _array([line.prediction for line in window]))
-    if len(labelled.labels) >= limits.min_rows:
-        performance = _performance(manifest, labelled)
+        prediction_drift = _drift(manifest.prediction_baseline, window.predictions)
+    if labelled.predictions is not None and len(labelled.labels) >= limits.min_rows:
+        performance = _performance(manifest, labelled.labels, labelled.predictions)
         promised = manifest.metrics.get(manifest.metric)  # none of a version that predicted no finite numbers
         ratio = None if promised is None or performance is None else worsening(manifest.metric, promised, performance)
     return Assessment(
         model=model,
         version=version,
         at=at,
-        rows=len(window),
+        rows=0 if window is None else len(window),
         labelled=len(labelled.labels),
         labelled_until=labelled.until,
         feature_drift=feature_drift,
@@ -111,21 +115,16 @@ def _assess(ports: Ports, champion: Champion, limits: Monitor, reader: LogReader
     )
 
 
-def _performance(manifest: Manifest, labelled: Labelled) -> float | None:
+def _performance(manifest: Manifest, labels: list[float], said: LoggedRows) -> float | None:
     """Return the version's metric over its labelled predictions; None where it cannot be told."""
-    if manifest.task == "multiclass":
-        said = np.array([line.probabilities for line in labelled.predictions], dtype=np.float64)
-    else:
-        said = _array([line.prediction for line in labelled.predictions])
-    return measure(manifest.metric, _array(labelled.labels), said, manifest.task)
+    values = said.predictions if said.probabilities is None else said.probabilities
+    return measure(manifest.metric, np.array(labels, dtype=np.float64), values, manifest.task)
 
 
-def _largest_drift(window: Sequence[LoggedPrediction], manifest: Manifest) -> tuple[str | None, float | None]:
-    """Return the feature that has moved most, and by how much."""
-    drifts = {
-        name: _drift(baseline, _array([line.features[name] for line in window]))
-        for name, baseline in manifest.baseline.items()
-    }
+def _largest_drift(window: LoggedRows, manifest: Manifest) -> tuple[str | None, float | None]:
+    """Return the feature that has moved most, and by how much; what is masked in the log is not looked at."""
+    baselines = {name: each for name, each in manifest.baseline.items() if name not in manifest.log.masked_features}
+    drifts = {name: _drift(baseline, window.features[name]) for name, baseline in baselines.items()}
     worst = max(drifts, key=drifts.__getitem__, default=None)
     return worst, None if worst is None else drifts[worst]
 
@@ -136,14 +135,12 @@ def _drift(baseline: Histogram, values: npt.NDArray[np.float64]) -> float:
 
 def _publish(ports: Ports, assessment: Assessment) -> None:
     """Publish the figures there are, and only then record them: whoever sees the record may count on the metrics."""
-    dimensions = {"Deployment": ports.deployment, "Model": assessment.model}
+    deployment = {"Deployment": ports.deployment}
     figures = {name: getattr(assessment, field) for name, field in METRICS.items()}
-    metrics = [Metric(name, value, dimensions) for name, value in figures.items() if value is not None]
+    known = {name: value for name, value in figures.items() if value is not None}
+    metrics = [Metric(name, value, {**deployment, "Model": assessment.model}) for name, value in known.items()]
+    if assessment.lost is not None:  # of all models, for one alarm
+        metrics.append(Metric("PredictionsLost", assessment.lost, deployment))
     if metrics:
         ports.metrics.put(metrics, assessment.at)
     ports.catalog.record_assessment(assessment)
-
-
-def _array(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
-    """Return values as an array, NaN for None."""
-    return np.array(values, dtype=np.float64)

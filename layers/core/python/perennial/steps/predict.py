@@ -1,184 +1,51 @@
-"""Answer a request: predictions of the champion, or of a version that is named, written to the log first."""
+"""Answer a request: predictions of the champion, of its challenger, or of a version that is named; all are logged."""
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime
 
-import duckdb
-from pydantic import BaseModel
-
-from perennial import keys
-from perennial.errors import DataError, NotFoundError
-from perennial.manifest import Manifest
-from perennial.ports import Ports
-from perennial.records import Moment
-from perennial.serving.artifact import load_artifact
+from perennial.errors import NotFoundError, PerennialError, RequestError
+from perennial.serving import routing
+from perennial.serving.answers import Answer, Explanation, Prediction
+from perennial.serving.ids import PredictionId
+from perennial.serving.logged import LoggedRequest, LogPolicy, Route
+from perennial.serving.payload import Place, Row, instance_place
+from perennial.serving.ports import Challenger, ServingPorts
 from perennial.serving.predictor import Predictions, Predictor
-from perennial.serving.request_view import connect
-from perennial.steps.prediction_log import write_predictions
+from perennial.serving.predictors import Predictors
 
-_log = logging.getLogger("perennial")
+FAULTS = (PerennialError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""How a version that is only on its way to serve may fail without anybody but the log hearing of it."""
 
 
-class Request(BaseModel):
+@dataclass(frozen=True)
+class Request:
     """Rows to predict."""
 
     model: str
-    version: int | str | None = None
-    """A version's number or an alias; None means the champion."""
-    instances: list[dict[str, Any]]
+    instances: Sequence[Row]
     """Column name to JSON value, one mapping per row."""
     request_id: str
     """From :func:`perennial.serving.ids.make_request_id`."""
-    at: Moment
+    at: datetime
+    version: int | str | None = None
+    """A version's number or an alias; None means whoever serves."""
+    route_key: str | None = None
+    """What the caller says makes its requests one caller's."""
+    explain: bool = False
+    """Whether each prediction is to say how it came about."""
+    place: Place = field(default=instance_place, repr=False)
+    """Names the place of a value in what the caller sent."""
 
 
-class Prediction(BaseModel):
-    """The answer for one row."""
+def run(request: Request, ports: ServingPorts, predictors: Predictors | None = None) -> Answer:
+    """Predict, and hand over to the prediction log what each version saw and said.
 
-    prediction_id: str
-    """What feedback is given under."""
-    value: float
-    """In the target's unit; of a binary model the probability that the condition holds."""
-
-
-class ConditionPrediction(Prediction):
-    """The answer of a binary model for one row."""
-
-    label: bool
-    """Whether the condition is more likely than not."""
-
-
-class ClassPrediction(Prediction):
-    """The answer of a model of several classes for one row; ``value`` is the probability of ``label``."""
-
-    label: str
-    """The likeliest class; of equals, the first by name."""
-    probabilities: dict[str, float]
-    """Class to its probability."""
-
-
-class Answer(BaseModel):
-    """The answer for a request."""
-
-    model: str
-    version: int
-    predictions: list[ClassPrediction | ConditionPrediction | Prediction]
-
-
-class Predictors:
-    """What a serving process keeps between requests: pointers for a while, versions for good.
-
-    Parameters
-    ----------
-    pointer_ttl : timedelta
-        How long a champion pointer, or an alias, that was read is trusted.
-    keep : int
-        How many versions stay loaded; the one that was used longest ago goes first.
-    """
-
-    def __init__(self, pointer_ttl: timedelta = timedelta(seconds=5), keep: int = 4) -> None:
-        self._pointer_ttl = pointer_ttl
-        self._keep = keep
-        self._pointers: dict[str, tuple[datetime, int, str, str]] = {}
-        self._aliases: dict[tuple[str, str], tuple[datetime, int]] = {}
-        self._loaded: dict[tuple[str, int, str], Predictor] = {}
-        self._connection: duckdb.DuckDBPyConnection | None = None
-
-    def get(self, ports: Ports, model: str, version: int | str | None, now: datetime) -> Predictor:
-        """Return the predictor of a version, of what an alias stands for, or of the champion.
-
-        While the champion's files are not the registered ones, the version that served before it stands in, and an
-        error is logged. A version that is asked for has no stand-in.
-
-        Raises
-        ------
-        NotFoundError
-            There is no such model, version, alias or champion.
-        DataError
-            The version's files are not the registered ones.
-        """
-        if version is not None:
-            return self._predictor(ports, model, self._version(ports, model, self._number(ports, model, version, now)))
-        champion = self._champion(ports, model, now)
-        try:
-            return self._predictor(ports, model, champion)
-        except DataError as error:
-            return self._stand_in(ports, model, champion[0], error)
-
-    def _predictor(self, ports: Ports, model: str, registered: tuple[int, str, str]) -> Predictor:
-        number, manifest_key, sha256 = registered
-        identity = (model, number, sha256)
-        predictor = self._loaded.pop(identity, None) or self._load(ports, model, number, manifest_key, sha256)
-        self._loaded[identity] = predictor
-        while len(self._loaded) > self._keep:
-            del self._loaded[next(iter(self._loaded))]
-        return predictor
-
-    def _stand_in(self, ports: Ports, model: str, number: int, error: DataError) -> Predictor:
-        """Return the predictor of the version that served before a champion that does not load, or raise its error."""
-        champion = ports.catalog.champion(model)
-        if champion is None or champion.previous is None:
-            raise error
-        what = f"champion version {number} of {model} does not serve: {error}"
-        previous = self._version(ports, model, champion.previous)
-        try:
-            predictor = self._predictor(ports, model, previous)
-        except DataError as other:
-            _log.error("%s; nor does version %s, which served before it: %s", what, champion.previous, other)
-            raise error from None
-        _log.error("%s; version %s, which served before it, answers instead", what, champion.previous)
-        # In the champion's place for what is left of the pointer's time: then the champion is tried again.
-        self._pointers[model] = (self._pointers[model][0], *previous)
-        return predictor
-
-    def _champion(self, ports: Ports, model: str, now: datetime) -> tuple[int, str, str]:
-        known = self._pointers.get(model)
-        if known is None or not self._trusted(known[0], now):
-            champion = ports.catalog.champion(model)
-            if champion is None:
-                raise NotFoundError(f"model {model!r} has no champion; train it, or name a version", "model")
-            known = (now, champion.version, champion.manifest_key, champion.manifest_sha256)
-            self._pointers[model] = known
-        return known[1:]
-
-    def _number(self, ports: Ports, model: str, version: int | str, now: datetime) -> int:
-        if isinstance(version, int):
-            return version
-        known = self._aliases.get((model, version))
-        if known is None or not self._trusted(known[0], now):
-            known = self._aliases[model, version] = (now, ports.catalog.alias(model, version).version)
-        return known[1]
-
-    def _trusted(self, read_at: datetime, now: datetime) -> bool:
-        return timedelta(0) <= now - read_at < self._pointer_ttl
-
-    def _version(self, ports: Ports, model: str, version: int) -> tuple[int, str, str]:
-        for name, number, sha256 in self._loaded:
-            if (name, number) == (model, version):  # a registered version never changes
-                return number, keys.artifact(model, number, "manifest.json"), sha256
-        registered = ports.catalog.version(model, version)
-        return registered.version, registered.manifest_key, registered.manifest_sha256
-
-    def _load(self, ports: Ports, model: str, version: int, manifest_key: str, sha256: str) -> Predictor:
-        self._connection = self._connection or connect()
-        try:
-            manifest = ports.artifacts.get(manifest_key)
-        except NotFoundError:
-            raise DataError(f"{manifest_key}: is missing; restore it or train again") from None
-        artifact = load_artifact(
-            manifest,
-            sha256,
-            lambda name: ports.artifacts.get(keys.artifact(model, version, name)),
-        )
-        return Predictor(artifact, self._connection)
-
-
-def run(request: Request, ports: Ports, predictors: Predictors | None = None) -> Answer:
-    """Predict, and write the prediction log before answering: one object per request.
+    Of a model with a challenger, its share of the callers is answered by it. If it fails at what the champion does not
+    fail at, the champion answers. A challenger that is a shadow scores what the champion has answered.
 
     Parameters
     ----------
@@ -191,35 +58,183 @@ def run(request: Request, ports: Ports, predictors: Predictors | None = None) ->
         An instance breaks the contract; ``field`` names the place.
     TooLargeError
         There are more instances than the answer holds the probabilities of.
+    IncompleteError
+        A feature is missing without which the model does not predict.
     NotFoundError
         There is no such model, version or champion.
     """
-    predictors = predictors or Predictors()
-    predictor = predictors.get(ports, request.model, request.version, request.at)
-    manifest = predictor.artifact.manifest
-    made = predictor.predict(request.instances, ports.online.read_many, request.at)
-    ids = write_predictions(
-        ports.artifacts, request.model, manifest.version, request.request_id, request.at, made, manifest.features
-    )
-    answered = _answers(manifest, ids, made)
-    return Answer(model=request.model, version=manifest.version, predictions=answered)
+    call = _Call(request, ports, predictors or Predictors())
+    if request.version is not None:
+        return call.predict(call.predictors.named(ports, request.model, request.version, request.at), "named")
+    pointer = call.predictors.pointer(ports, request.model, request.at)
+    challenger = pointer.challenger
+    champion = call.predictors.champion(ports, request.model, request.at)
+    failed: _Failure | None = None
+    if challenger is not None and _answers(challenger, champion, request):
+        attempt = call.attempt(challenger)
+        if isinstance(attempt, _Success):
+            call.log(attempt, "canary")
+            return call.answer(attempt, "canary")
+        failed = attempt
+    answer = call.predict(champion, "champion")
+    if failed is not None:  # the champion could answer: the fault was not the caller's
+        call.log_failure(failed, "canary")
+    if challenger is not None and challenger.shadow:
+        call.shadow(challenger)
+    return answer
 
 
-def _answers(
-    manifest: Manifest, ids: Sequence[str], made: Predictions
-) -> list[ClassPrediction | ConditionPrediction | Prediction]:
-    rows = list(zip(ids, made.values.tolist(), strict=True))
-    if made.probabilities is not None:
-        return [
-            ClassPrediction(
-                prediction_id=prediction_id,
-                label=manifest.classes[int(place)],
-                value=chances[int(place)],
-                probabilities=dict(zip(manifest.classes, chances, strict=True)),
+@dataclass(frozen=True)
+class _Success:
+    predictor: Predictor
+    made: Predictions
+    explanations: Sequence[Explanation] | None
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class _Failure:
+    version: int
+    milliseconds: float
+    error: str
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request on its way."""
+
+    request: Request
+    ports: ServingPorts
+    predictors: Predictors
+
+    def predict(self, predictor: Predictor, route: Route) -> Answer:
+        """Predict and log it, a failure too unless it is the caller's."""
+        start = time.perf_counter()
+        try:
+            success = self._success(predictor, start)
+        except RequestError:
+            raise
+        except FAULTS as error:
+            self.log_failure(_Failure(predictor.served.version, _since(start), type(error).__name__), route)
+            raise
+        self.log(success, route)
+        return self.answer(success, route)
+
+    def attempt(self, challenger: Challenger) -> _Success | _Failure:
+        """Predict by the challenger, whatever comes of it."""
+        start = time.perf_counter()
+        try:
+            return self._success(self.predictors.registered(self.ports, self.request.model, challenger), start)
+        except FAULTS as error:
+            return _Failure(challenger.version, _since(start), type(error).__name__)
+
+    def shadow(self, challenger: Challenger) -> None:
+        """Let the challenger score what was answered, for the log alone."""
+        attempt = self.attempt(challenger)
+        if isinstance(attempt, _Success):
+            self.log(attempt, "shadow")
+        else:
+            self.log_failure(attempt, "shadow")
+
+    def log(self, success: _Success, route: Route) -> None:
+        """Hand over what a version saw and said."""
+        made = success.made
+        logged = LoggedRequest(
+            model=self.request.model,
+            version=success.predictor.served.version,
+            request_id=self.request.request_id,
+            at=self.request.at,
+            route=route,
+            milliseconds=success.milliseconds,
+            inputs=made.inputs,
+            features=made.features,
+            values=made.values,
+            policy=success.predictor.log_policy,
+            probabilities=made.probabilities,
+        )
+        self.ports.log.write(logged)
+
+    def log_failure(self, failure: _Failure, route: Route) -> None:
+        """Hand over that a version failed, through no fault of the caller."""
+        request = self.request
+        self.ports.log.write(
+            LoggedRequest(
+                model=request.model,
+                version=failure.version,
+                request_id=request.request_id,
+                at=request.at,
+                route=route,
+                milliseconds=failure.milliseconds,
+                inputs={},
+                features=[],
+                values=[],
+                policy=LogPolicy(),
+                error=failure.error,
             )
-            for (prediction_id, place), chances in zip(rows, made.probabilities.tolist(), strict=True)
-        ]
-    if manifest.task == "binary":
-        # As in `perennial.metrics`, by which the version was judged.
-        return [ConditionPrediction(prediction_id=name, value=value, label=value > 0.5) for name, value in rows]
-    return [Prediction(prediction_id=name, value=value) for name, value in rows]
+        )
+
+    def answer(self, success: _Success, route: Route) -> Answer:
+        """Return what the caller is told."""
+        predictor, made = success.predictor, success.made
+        served = predictor.served
+        predictions: list[Prediction] = []
+        for row, (value, features) in enumerate(zip(made.values, made.features, strict=True)):
+            said: Prediction = {
+                "prediction_id": str(PredictionId(served.version, self.request.request_id, row)),
+                "value": value,
+            }
+            if made.probabilities is not None:
+                chances, place = made.probabilities[row], int(value)
+                said["label"], said["value"] = served.classes[place], chances[place]
+                said["probabilities"] = dict(zip(served.classes, chances, strict=True))
+            elif served.task == "binary":
+                said["label"] = value > 0.5  # as in `perennial.metrics`, by which the version was judged
+            missing = predictor.missing(features)
+            if missing:
+                said["missing"] = missing
+            if success.explanations is not None:
+                said["explanation"] = success.explanations[row]
+            predictions.append(said)
+        return Answer(self.request.model, served.version, route, predictions)
+
+    def _success(self, predictor: Predictor, start: float) -> _Success:
+        request = self.request
+        made = predictor.predict(request.instances, self.ports.online.read_many, request.at, request.place)
+        took = _since(start)
+        explanations = [_explained(predictor, features) for features in made.features] if request.explain else None
+        return _Success(predictor, made, explanations, took)
+
+
+def _answers(challenger: Challenger, champion: Predictor, request: Request) -> bool:
+    """Tell whether the challenger answers this caller."""
+    if challenger.weight <= 0:
+        return False
+    first = request.instances[0] if request.instances else {}
+    key = routing.route_key(request.route_key, _entity(champion), first, request.request_id)
+    return routing.answers(challenger, request.model, key)
+
+
+def _explained(predictor: Predictor, features: Sequence[float]) -> Explanation:
+    served = predictor.served
+    try:
+        found = predictor.scorer.contributions(features)
+    except NotFoundError as error:
+        raise RequestError(f"explain: {error}", "explain") from None
+    parts = [dict(zip(served.features, values, strict=True)) for values in found.values]
+    if not found.classes:
+        return {"scale": found.scale, "base": found.base[0], "contributions": parts[0]}
+    names = [served.classes[place] for place in found.classes]
+    return {
+        "scale": found.scale,
+        "base": dict(zip(names, found.base, strict=True)),
+        "contributions": dict(zip(names, parts, strict=True)),
+    }
+
+
+def _since(start: float) -> float:
+    return 1000 * (time.perf_counter() - start)
+
+
+def _entity(predictor: Predictor) -> Sequence[str]:
+    """Return the columns that identify whose features a version looks up."""
+    return list(dict.fromkeys(column for view in predictor.served.stored for column in view.entity))

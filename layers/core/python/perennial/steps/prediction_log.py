@@ -1,37 +1,22 @@
-"""The prediction log and the labels beside it: JSON Lines objects that are written once and never changed."""
+"""Reading the prediction log, and the labels beside it: objects that are written once and never changed."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from perennial import keys
+from perennial.data.prediction_parts import find_row
 from perennial.ports import ObjectStore
 from perennial.serving.ids import PredictionId, moment_of
 
-if TYPE_CHECKING:  # feedback and monitor read the log, and have no onnxruntime
-    from perennial.serving.predictor import Predictions
-
+SETTLED = timedelta(minutes=15)
+"""After this time a prediction that is not in the log is lost: CloudWatch Logs and its retries take minutes."""
 JSON_LINES = "application/x-ndjson"
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-
-
-@dataclass(frozen=True)
-class LoggedPrediction:
-    """One line of the log, as far as the monitor and feedback need it."""
-
-    prediction_id: str
-    features: dict[str, float | None]
-    """Feature column to its value; of a categorical one its place among the version's categories."""
-    prediction: float
-    """In the target's unit; the probability of ``true``; or the place of the likeliest class."""
-    probabilities: tuple[float, ...] | None = None
-    """Of several classes, in their order."""
 
 
 @dataclass(frozen=True)
@@ -44,53 +29,71 @@ class StoredLabel:
     at: datetime
 
 
-def write_predictions(
-    store: ObjectStore, model: str, version: int, request_id: str, at: datetime, made: Predictions, names: Sequence[str]
-) -> list[str]:
-    """Write the log object of one request and return its prediction ids, one per row."""
-    count = len(made.values)
-    ids = [str(PredictionId(version, request_id, row)) for row in range(count)]
-    moment = at.isoformat()
-    inputs = _rows({name: [_as_json(value) for value in values] for name, values in made.inputs.items()}, count)
-    features = ([None if math.isnan(value) else value for value in row] for row in made.features.tolist())
-    read = (dict(zip(names, row, strict=True)) for row in features)
-    told = [{}] * count if made.probabilities is None else [{"probabilities": p} for p in made.probabilities.tolist()]
-    lines = (
-        {
-            "prediction_id": prediction_id,
-            "at": moment,
-            "row": row,
-            "inputs": brought,
-            "features": seen,
-            "prediction": value,
-            **chances,
-        }
-        for row, (prediction_id, brought, seen, value, chances) in enumerate(
-            zip(ids, inputs, read, made.values.tolist(), told, strict=True)
-        )
-    )
-    store.put(log_key(model, version, request_id), _join(_encode(line) for line in lines), JSON_LINES)
-    return ids
+@dataclass(frozen=True)
+class FoundPrediction:
+    """What the log holds of a prediction."""
+
+    prediction_id: str
+    version: int
+    part: str
+    """Key of the object that holds it."""
+    at: datetime
+    route: str
+    """Why the version saw the request: ``champion``, ``canary``, ``shadow`` or ``named``."""
+    milliseconds: float
+    """Of the whole request."""
+    error: str
+    """Name of the error by which the version failed, empty if it did not."""
+    inputs: dict[str, Any]
+    """As the request brought them, without those that the version masks; decimals and moments are texts."""
+    features: dict[str, float | None]
+    """Of a categorical feature its place among the version's categories."""
+    value: float | None
+    """In the target's unit; the probability of ``true``; or the place of the likeliest class."""
+    probabilities: list[float] | None
+    """Of several classes, in their order."""
 
 
-def log_key(model: str, version: int, request_id: str) -> str:
-    """Return the key of a request's log object: it follows from the id alone."""
-    return keys.predictions(model, version, request_id, moment_of(request_id))
+def find_prediction(store: ObjectStore, model: str, prediction: PredictionId) -> FoundPrediction | None:
+    """Look a prediction up by its id alone: one list call, and the few parts of half a minute.
+
+    None means that no version of the model made it, that its version does not keep all requests, or that it is not in
+    the log yet: that takes minutes.
+    """
+    at = moment_of(prediction.request_id)
+    for key in store.keys(keys.prediction_window(model, prediction.version, prediction.request_id, at)):
+        found = find_row(store.get(key), prediction.request_id, prediction.row)
+        if found is not None:
+            return FoundPrediction(
+                prediction_id=str(prediction),
+                version=prediction.version,
+                part=key,
+                at=found.answered_at.replace(tzinfo=UTC),
+                route=found.route,
+                milliseconds=found.milliseconds,
+                error=found.error,
+                inputs=found.inputs,
+                features=found.features,
+                value=found.prediction,
+                probabilities=found.probabilities,
+            )
+    return None
 
 
-def read_predictions(store: ObjectStore, key: str) -> list[LoggedPrediction]:
-    """Return the lines of a log object in the order of their rows, or raise NotFoundError."""
-    return [_logged(json.loads(line)) for line in store.get(key).splitlines()]
+def parts_of(listed: Iterable[str]) -> Iterator[str]:
+    """Yield those keys that are parts: versions of before may have a log of another form beside them."""
+    return (key for key in listed if key.endswith(".parquet"))
 
 
-def _logged(line: dict[str, Any]) -> LoggedPrediction:
-    probabilities = line.get("probabilities")
-    return LoggedPrediction(
-        line["prediction_id"],
-        line["features"],
-        line["prediction"],
-        None if probabilities is None else tuple(probabilities),
-    )
+def window_of(key: str) -> tuple[str, str]:
+    """Return the day and the beginning of the request ids that a part's key tells."""
+    folder, _, name = key.rpartition("/")
+    return folder.rpartition("date=")[2], name.partition("-")[0]
+
+
+def rows_in(key: str) -> int:
+    """Return how many rows a part has, as its key tells."""
+    return int(key.rpartition("/")[2].split("-")[1])
 
 
 def labels_stem(model: str, version: int, request_id: str) -> str:
@@ -109,7 +112,12 @@ def write_labels(store: ObjectStore, key: str, labels: Iterable[StoredLabel]) ->
 
 def read_labels(store: ObjectStore, key: str) -> list[StoredLabel]:
     """Return the lines of a labels object, or raise NotFoundError."""
-    lines = (json.loads(line) for line in store.get(key).splitlines())
+    return parse_labels(store.get(key))
+
+
+def parse_labels(content: bytes) -> list[StoredLabel]:
+    """Return the lines of a labels object."""
+    lines = (json.loads(line) for line in content.splitlines())
     return [StoredLabel(line["prediction_id"], line["label"], datetime.fromisoformat(line["at"])) for line in lines]
 
 
@@ -151,21 +159,8 @@ def newest_first(store: ObjectStore, prefix: str, since: date, until: date, days
 
 
 def request_id_of(key: str) -> str:
-    """Return the request id in the key of a log object or a labels object."""
-    return key.rpartition("/")[2].partition(".")[0].partition("-")[0]
-
-
-def _rows(columns: dict[str, list[Any]], count: int) -> Iterable[dict[str, Any]]:
-    """Turn columns into one mapping per row."""
-    if not columns:
-        return [{}] * count
-    return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value)
-    return value.isoformat() if isinstance(value, date) else value  # a datetime is a date, too
+    """Return the request id in the key of a labels object."""
+    return key.rpartition("/")[2].partition("-")[0]
 
 
 def _join(lines: Iterable[str]) -> bytes:

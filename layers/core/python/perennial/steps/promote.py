@@ -8,6 +8,7 @@ from perennial.errors import ConflictError
 from perennial.ports import Ports
 from perennial.records import Champion, ModelVersion, Run, Trigger
 from perennial.registry import waits
+from perennial.steps.delivering.overtaken import has_begun, how_it_ended
 from perennial.steps.intact import require_intact
 from perennial.steps.recording import recorded
 
@@ -27,13 +28,16 @@ class Promotion(BaseModel):
     version: int
     previous: int | None
     """What served before."""
+    serves: bool = True
+    """Whether the run moved the pointer; False if it was overtaken: its version stands beside the champion no more."""
 
 
 def run(request: Request, ports: Ports) -> Promotion:
     """Move the champion pointer from the version that serves now, and close the run.
 
     A version that served before is rolled back to. The gate's refusal stands unless a person says that it does not; a
-    newer version stands unless a person asked. What is not evaluated, not intact, waiting for approval or rejected is
+    newer version stands unless a person asked. A version that stood beside the champion must still stand there; a run
+    that was overtaken is closed as refused. What is not evaluated, not intact, waiting for approval or rejected is
     promoted by nobody. A run moves the pointer once: what was decided after it moved is not undone by a repetition.
 
     Raises
@@ -47,12 +51,22 @@ def run(request: Request, ports: Ports) -> Promotion:
         What is stored of it is not what was registered.
     """
     catalog = ports.catalog
+    overtaken = ""
     with recorded(ports, request.run_id, "promote") as output:
         deploy_run = catalog.run(request.run_id)
         version = catalog.version(request.model, request.version)
-        promotion = _made_already(ports, deploy_run, version) or _promote(ports, deploy_run, version)
+        challenged = has_begun(catalog.audit(request.model), request.run_id)
+        try:
+            promotion = _made_already(ports, deploy_run, version) or _promote(ports, deploy_run, version, challenged)
+        except ConflictError:
+            if not challenged:
+                raise
+            overtaken = how_it_ended(catalog.audit(request.model), deploy_run, version)
+            promotion = Promotion(model=request.model, version=request.version, previous=None, serves=False)
         output.update(promotion.model_dump(mode="json"))
-    catalog.finish_run(request.run_id, "succeeded", ports.clock.now(), outputs=promotion.model_dump(mode="json"))
+    outputs = promotion.model_dump(mode="json")
+    status = "succeeded" if promotion.serves else "refused"
+    catalog.finish_run(request.run_id, status, ports.clock.now(), error=overtaken or None, outputs=outputs)
     return promotion
 
 
@@ -68,7 +82,7 @@ def _made_already(ports: Ports, run: Run, version: ModelVersion) -> Promotion | 
     return None
 
 
-def _promote(ports: Ports, run: Run, version: ModelVersion) -> Promotion:
+def _promote(ports: Ports, run: Run, version: ModelVersion, challenged: bool) -> Promotion:
     serving = ports.catalog.champion(version.model)
     require_fit(version, serving, run.trigger)
     require_intact(ports.artifacts, version)
@@ -80,6 +94,7 @@ def _promote(ports: Ports, run: Run, version: ModelVersion) -> Promotion:
         by=_mover(run),
         reason=run.trigger.reason,
         action="rollback" if version.stage == "archived" else "promote",
+        challenge=run.run_id if challenged else None,
     )
     return Promotion(model=champion.model, version=champion.version, previous=champion.previous)
 

@@ -18,6 +18,7 @@ from perennial.errors import DataError, NotFoundError
 from perennial.manifest import Manifest
 from perennial.ports import Ports
 from perennial.records import Erasure, ModelVersion, Run, StepRecord, TrainingInputs, TrainingSet, Trigger
+from perennial.serving.scorer import FLAT_FILE
 from perennial.steps import train, training_set
 from perennial.steps.kept_definitions import as_json, differences, kept
 from perennial.steps.rebuilding.scratch import scratch_ports
@@ -41,7 +42,7 @@ class Request(BaseModel):
 class Finding(BaseModel):
     """Something that is not as it was; not all of it need have changed the result."""
 
-    what: Literal["code", "libraries", "definition", "input", "training_set", "onnx"]
+    what: Literal["code", "libraries", "definition", "input", "training_set", "onnx", "flat"]
     sentence: str
 
 
@@ -52,10 +53,11 @@ class Rebuilt(BaseModel):
     model: str
     version: int
     identical: bool
-    """Whether training rows, held-out rows and ONNX file are the same to the byte."""
+    """Whether training rows, held-out rows and the model's files are the same to the byte."""
     findings: tuple[Finding, ...]
     files: dict[str, tuple[str, str | None]]
-    """``train``, ``holdout`` and ``model.onnx`` to their SHA-256 of then and of now; None where none could be made."""
+    """``train``, ``holdout`` and each of the version's files to their SHA-256 of then and of now; None where none could
+    be made."""
     max_difference: float | None = None
     """Largest difference of a prediction on the held-out rows, if the ONNX files differ."""
     report_key: str
@@ -264,10 +266,11 @@ def _erasures(ports: Ports, then: _Then) -> list[Erasure]:
 def _files(then: _Then, now: _Now | None) -> dict[str, tuple[str, str | None]]:
     made = then.training_set
     again = now.training_set if now else None
+    files = {"model.onnx": now.report.onnx_sha256, FLAT_FILE: now.report.flat_sha256} if now else {}
     return {
         "train": (made.sha256[made.train_key], again.sha256[again.train_key] if again else None),
         "holdout": (made.sha256[made.holdout_key], again.sha256[again.holdout_key] if again else None),
-        "model.onnx": (then.manifest.files["model.onnx"], now.report.onnx_sha256 if now else None),
+        **{name: (sha256, files.get(name)) for name, sha256 in then.manifest.files.items()},
     }
 
 
@@ -285,6 +288,10 @@ def _results(then: _Then, now: _Now, files: dict[str, tuple[str, str | None]]) -
             f"the ONNX file is another one: predictions on the held-out rows differ by {now.max_difference:g} at most"
         )
         findings.append(Finding(what="onnx", sentence=sentence))
+    elif FLAT_FILE in files and files[FLAT_FILE][0] != files[FLAT_FILE][1]:
+        findings.append(
+            Finding(what="flat", sentence="the flat file is another one, although the ONNX file is the same")
+        )
     return findings
 
 

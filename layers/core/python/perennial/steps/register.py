@@ -9,12 +9,15 @@ from pydantic import BaseModel
 from perennial import keys
 from perennial.definitions import Model
 from perennial.errors import NotFoundError
-from perennial.manifest import Manifest
+from perennial.manifest import Manifest, RequestView, feature_column
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet, Verdict
 from perennial.reporting.page import page
+from perennial.serving.scorer import FLAT_FILE
 from perennial.steps.admit import claim_name
+from perennial.steps.candidate_files import GRAPH_FILE
 from perennial.steps.intact import write_once
+from perennial.steps.masking import kept_of
 from perennial.steps.recording import recorded
 from perennial.steps.signature import signature
 from perennial.steps.verified import (
@@ -98,11 +101,13 @@ def _publish(request: Request, number: int, ports: Ports) -> ModelVersion:
     train_run = same_definition(ports, request.model, request.run_id)
     verdict = read_verdict(ports, request.run_id)
     training_set = read_training_set(ports, request.run_id)
-    report, artifact = read_candidate(ports, request.model, request.run_id, verdict.candidate, training_set)
+    report, files = read_candidate(ports, request.model, request.run_id, verdict.candidate, training_set)
     manifest = _manifest(ports, train_run, number, verdict, training_set, report)
     content = manifest.model_dump_json(indent=2).encode()
     manifest_key = keys.artifact(request.model, number, "manifest.json")
-    write_once(ports.artifacts, keys.artifact(request.model, number, "model.onnx"), artifact)
+    for name, body in files.named.items():
+        kind = "application/json" if name.endswith(".json") else "application/octet-stream"
+        write_once(ports.artifacts, keys.artifact(request.model, number, name), body, kind)
     write_once(ports.artifacts, manifest_key, content, "application/json")
     card_key = _write_card(ports, manifest, report, training_set, verdict)
     ports.catalog.publish_version(
@@ -137,6 +142,13 @@ def _write_card(
     return key
 
 
+def _request(view: RequestView | None, training_set: TrainingSet) -> RequestView | None:
+    """Return the request view with the program that gave the same values when the training set was made."""
+    if view is None or training_set.request is None:
+        return view
+    return view.model_copy(update={"program": training_set.request.program})
+
+
 def _manifest(
     ports: Ports, train_run: Run, number: int, verdict: Verdict, training_set: TrainingSet, report: CandidateReport
 ) -> Manifest:
@@ -156,19 +168,22 @@ def _manifest(
         features=report.features,
         categories=training_set.categories,
         classes=training_set.classes,
-        request=sources.request,
+        request=_request(sources.request, training_set),
         stored=sources.stored,
         inputs=sources.inputs,
         ignored=sources.ignored,
         event_time=sources.event_time,
         null=sources.null,
+        log=kept_of(ports.definitions, model.name),
+        required=tuple(feature_column(*name.split(".", 1)) for name in model.required),
         onnx_input=report.onnx_input,
         onnx_output=report.onnx_output,
-        files={"model.onnx": report.onnx_sha256},
+        files={GRAPH_FILE: report.onnx_sha256} | ({FLAT_FILE: report.flat_sha256} if report.flat_sha256 else {}),
         metrics=verdict.metrics,
         parity_error=report.parity_error,
         baseline=report.baseline,
         prediction_baseline=report.prediction_baseline,
+        baseline_sha256=report.baseline_sha256,
         definition_hash=train_run.definition_hash,
         code_version=train_run.code_version,
         run_id=train_run.run_id,

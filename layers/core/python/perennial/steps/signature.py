@@ -54,7 +54,8 @@ def _needed(views: list[FeatureView], dataset: Dataset) -> set[str]:
 
 
 def _request(view: FeatureView, columns: tuple[str, ...], dataset: Dataset) -> RequestView:
-    return RequestView(name=view.name, table=dataset.name, sql=view.sql, columns=columns)
+    read = tuple(columns_read(view, dataset.columns))
+    return RequestView(name=view.name, table=dataset.name, sql=view.sql, columns=columns, reads=read)
 
 
 def _stored(view: FeatureView, columns: tuple[str, ...], version: str) -> StoredView:

@@ -16,9 +16,9 @@ from perennial.manifest import Manifest
 from perennial.monitoring.histograms import quantile
 from perennial.ports import Ports
 from perennial.records import Run, Trigger
-from perennial.serving.artifact import load_artifact
-from perennial.serving.predictor import Predictor
-from perennial.serving.request_view import connect
+from perennial.serving.engine import Engine
+from perennial.serving.integrity import read_file, read_manifest
+from perennial.serving.loading import load_predictor
 from perennial.steps.recording import recorded
 
 LEVELS = np.linspace(0.05, 0.95, 19)
@@ -72,16 +72,19 @@ def run(request: Request, ports: Ports) -> Trial:
             inputs={"version": request.version, "manifest_sha256": version.manifest_sha256},
         )
     )
+
+    def read(name: str) -> bytes:
+        return ports.artifacts.get(keys.artifact(request.model, request.version, name))
+
     with recorded(ports, request.run_id, "smoke") as output:
         start = time.perf_counter()
-        artifact = load_artifact(
-            ports.artifacts.get(version.manifest_key),
-            version.manifest_sha256,
-            lambda name: ports.artifacts.get(keys.artifact(request.model, request.version, name)),
-        )
-        Predictor(artifact, connect()).rehearse()
-        rows = _typical_rows(artifact.manifest)
-        _require_plausible(artifact.predict(rows), artifact.manifest)
+        content = ports.artifacts.get(version.manifest_key)
+        manifest = read_manifest(content, version.manifest_sha256)
+        files = {name: read_file(name, sha256, read) for name, sha256 in manifest.files.items()}
+        predictor = load_predictor(content, version.manifest_sha256, files.__getitem__, Engine())
+        predictor.rehearse()
+        rows = _typical_rows(manifest)
+        _require_plausible(predictor.scorer.score_matrix(rows), manifest)
         milliseconds = round(1000 * (time.perf_counter() - start), 1)
         trial = Trial(version=request.version, rows=len(rows), milliseconds=milliseconds)
         output.update(trial.model_dump(mode="json"))

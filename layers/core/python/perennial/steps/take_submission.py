@@ -24,7 +24,7 @@ from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import TrainingSet
 from perennial.steps.baselines import baselines
-from perennial.steps.candidate_files import write_candidate
+from perennial.steps.candidate_files import ModelFiles, write_candidate
 from perennial.steps.recording import recorded
 from perennial.steps.verified import download_verified, read_training_set, read_verified, same_definition
 from perennial.training.evaluation import Matrix, metrics
@@ -81,7 +81,7 @@ def run(request: Request, ports: Ports) -> Taken:
         columns = len(training_set.classes) if model.task == "multiclass" else 1
         require_conforming(checked(artifact, most_bytes(model)), len(training_set.features), columns)
         report = _report(ports, model, training_set, submission, artifact)
-        report_sha256 = write_candidate(ports, model.name, request.run_id, report, artifact)
+        report_sha256 = write_candidate(ports, model.name, request.run_id, report, ModelFiles(artifact))
         taken = Taken(
             candidate=SUBMITTED,
             training_set_id=training_set.training_set_id,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,20 @@ from pydantic import BaseModel, Field
 from perennial import keys
 from perennial.definitions import Candidate, Model
 from perennial.errors import DataError
+from perennial.monitoring.change_points import change_points, unchanged_since
 from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import Made, TrainingSet
-from perennial.steps.baselines import baselines
-from perennial.steps.candidate_files import write_candidate
+from perennial.serving.scorer import FLAT_FILE
+from perennial.steps.baselines import baselines, whole_baseline
+from perennial.steps.candidate_files import (
+    BASELINE_FILE,
+    GRAPH_FILE,
+    REPORT_FILE,
+    ModelFiles,
+    write_candidate,
+)
+from perennial.steps.judged_files import judged_by, require_same_bits
 from perennial.steps.recording import recorded
 from perennial.steps.reuse import Work, remember, reuse, training_depends_on
 from perennial.steps.searched import with_chosen_parameters
@@ -31,10 +42,14 @@ from perennial.training.backtests import backtest
 from perennial.training.candidates import fit, predict, resolved_parameters
 from perennial.training.evaluation import metrics, parity_error
 from perennial.training.export import export
+from perennial.training.flat import flat
 from perennial.training.problem import Problem, problem_of
-from perennial.training.report import CandidateReport
+from perennial.training.report import CandidateReport, WindowTrial
 from perennial.training.rows import Rows, history_start, read_rows
 from perennial.training.scoring import INPUT, OUTPUT, score
+from perennial.training.windows import choose_window
+
+Matrix = npt.NDArray[np.float64]
 
 
 class Request(BaseModel):
@@ -51,6 +66,9 @@ class Trained(BaseModel):
     candidate: str
     training_set_id: str
     onnx_sha256: str
+    flat_sha256: str | None = None
+    """None of a custom estimator, which the ONNX file serves."""
+    baseline_sha256: str | None = None
     report_sha256: str
     rows: int
     """Rows that it learnt from."""
@@ -63,7 +81,7 @@ class Trained(BaseModel):
 
 
 def run(request: Request, ports: Ports) -> Trained:
-    """Fit a candidate on the run's training set and leave ``model.onnx`` and ``candidate.json`` in the artifacts.
+    """Fit a candidate on the run's training set and leave its files and ``candidate.json`` in the artifacts.
 
     What an earlier run trained from the same inputs is taken over (`perennial.steps.reuse`), its files copied to where
     this run's belong, so that nobody need know.
@@ -92,12 +110,14 @@ def run(request: Request, ports: Ports) -> Trained:
             return Trained.model_validate(output)
         learning, holdout = _read(ports, training_set)
         problem = problem_of(model, training_set, ports.definitions)
-        report, artifact = train(model, candidate, training_set, problem, learning, holdout)
-        report_sha256 = write_candidate(ports, request.model, request.run_id, report, artifact)
+        report, files = train(model, candidate, training_set, problem, learning, holdout)
+        report_sha256 = write_candidate(ports, request.model, request.run_id, report, files)
         trained = Trained(
             candidate=candidate.name,
             training_set_id=training_set.training_set_id,
             onnx_sha256=report.onnx_sha256,
+            flat_sha256=report.flat_sha256,
+            baseline_sha256=report.baseline_sha256,
             report_sha256=report_sha256,
             rows=report.rows,
             parameters=report.parameters,
@@ -117,7 +137,7 @@ def train(
     problem: Problem,
     learning: Rows,
     holdout: Rows,
-) -> tuple[CandidateReport, bytes]:
+) -> tuple[CandidateReport, ModelFiles]:
     """Fit, export, compare the two on the held-out rows, and count the baselines; no IO.
 
     Parameters
@@ -131,19 +151,28 @@ def train(
 
     Returns
     -------
-    (CandidateReport, bytes)
-        What was found, and the ONNX file.
+    (CandidateReport, ModelFiles)
+        What was found, and what it is served from.
     """
 
-    def fit_and_predict(rows: Rows, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def fit_and_predict(rows: Rows, features: Matrix) -> Matrix:
         return predict(fit(candidate, rows, model.seed, problem), features)
 
     start = history_start(training_set.split_at, candidate.history)
+    windows: tuple[WindowTrial, ...] = ()
+    if candidate.windows:
+        start, windows = choose_window(
+            fit_and_predict, learning, training_set.split_at, model.split.holdout, candidate.windows,
+            task=model.task, metric=model.metric, unchanged_since=_unchanged_since,
+        )  # fmt: skip
     recent = learning if start is None else learning.since(start)
     fitted = fit(candidate, recent, model.seed, problem)
-    artifact = export(fitted)
-    prediction = score(artifact, holdout.features)
+    files = ModelFiles(export(fitted), flat(fitted, recent.features))
     expected = predict(fitted, holdout.features)
+    prediction = judged_by(files)(holdout.features)
+    if files.flat is not None:
+        require_same_bits(files.flat, holdout.features)
+    baseline = whole_baseline(model, training_set, recent, holdout, prediction).model_dump_json().encode()
     report = CandidateReport(
         candidate=candidate.name,
         algorithm=candidate.algorithm,
@@ -155,26 +184,49 @@ def train(
         classes=training_set.classes,
         onnx_input=INPUT,
         onnx_output=OUTPUT,
-        onnx_sha256=hashlib.sha256(artifact).hexdigest(),
+        onnx_sha256=hashlib.sha256(files.graph).hexdigest(),
+        flat_sha256=None if files.flat is None else hashlib.sha256(files.flat).hexdigest(),
+        baseline_sha256=hashlib.sha256(baseline).hexdigest(),
         rows=len(recent),
         metrics=metrics(holdout.target, expected, model.task),
         backtests=backtest(
             fit_and_predict, learning, training_set.split_at, model.split.holdout, model.split.backtests,
-            task=model.task, history=candidate.history,
+            task=model.task, history=None if start is None else training_set.split_at - start,
         ),
-        parity_error=parity_error(expected, prediction),
+        windows=windows,
+        learnt_from=start,
+        parity_error=_parity(files, holdout.features, expected, prediction),
         baseline=baselines(recent.features, training_set),
         prediction_baseline=make_histogram(one_number_each(prediction)),
         libraries=libraries(candidate),
     )  # fmt: skip
-    return report, artifact
+    return report, replace(files, baseline=baseline)
+
+
+def _parity(files: ModelFiles, features: Matrix, expected: Matrix, prediction: Matrix) -> float:
+    """Compare the estimator with the file that is served and, if that is not the ONNX file, both with the latter."""
+    if files.flat is None:
+        return parity_error(expected, prediction)
+    graph = score(files.graph, features)
+    pairs = ((expected, prediction), (expected, graph), (graph, prediction))
+    return max(parity_error(one, other) for one, other in pairs)
+
+
+def _unchanged_since(series: Sequence[float], rows: Sequence[float]) -> int:
+    return unchanged_since(change_points(series, rows))
 
 
 def _take_over(ports: Ports, request: Request, made: Made) -> None:
     """Copy the files that an earlier run trained to where this run's belong, once they are found to be unaltered."""
     files = [
         (file, read_verified(ports.artifacts, keys.candidate(request.model, made.run_id, request.candidate, file), sha))
-        for file, sha in (("model.onnx", made.output["onnx_sha256"]), ("candidate.json", made.output["report_sha256"]))
+        for file, sha in (
+            (GRAPH_FILE, made.output["onnx_sha256"]),
+            (FLAT_FILE, made.output["flat_sha256"]),
+            (BASELINE_FILE, made.output["baseline_sha256"]),
+            (REPORT_FILE, made.output["report_sha256"]),
+        )
+        if sha is not None
     ]
     for file, content in files if made.run_id != request.run_id else ():
         kind = "application/json" if file.endswith(".json") else "application/octet-stream"

@@ -28,12 +28,13 @@ from perennial.data.training_set import (
 from perennial.definitions import Model
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
-from perennial.records import Made, Run, Snapshot, TrainingInputs, TrainingSet, ViewManifest, ViewVersion
+from perennial.records import CompiledView, Made, Run, Snapshot, TrainingInputs, TrainingSet, ViewManifest, ViewVersion
 from perennial.steps.recording import StepOutput, recorded
 from perennial.steps.reuse import Work, remember, reuse, training_set_depends_on
 from perennial.steps.snapshots.part_files import PartFiles
 from perennial.steps.snapshots.snapshot_rows import SnapshotRows
 from perennial.steps.verified import download_verified, same_definition
+from perennial.steps.view_program import compiled_request_view
 from perennial.steps.views.view_tables import ViewTables
 
 
@@ -144,8 +145,11 @@ def make(model: Model, ports: Ports, inputs: Inputs, folder: Path, resources: Re
     stored = _stored(model, ports, inputs.tables, folder, period)
     train, holdout = folder / "train.parquet", folder / "holdout.parquet"
     made = write_training_set(model, ports.definitions, parts, stored, period, train, holdout, resources=resources)
+    request = compiled_request_view(
+        model, ports.definitions, parts, period.split_at, made.categories, folder, resources=resources
+    )
     placed = [_place(ports, model, part, path) for part, path in (("train", train), ("holdout", holdout))]
-    return _record(model, made, period, placed, inputs, _place_inputs(ports, model, inputs))
+    return _record(model, made, period, placed, inputs, _place_inputs(ports, model, inputs), request)
 
 
 def _stored(
@@ -196,6 +200,7 @@ def _record(
     placed: list[tuple[str, str]],
     inputs: Inputs,
     described: tuple[str, str],
+    request: CompiledView | None,
 ) -> TrainingSet:
     sha256 = dict(placed)
     tables = {key: Path(key).stem for key in inputs.table_keys.values()}
@@ -217,6 +222,7 @@ def _record(
         snapshots=snapshots,
         view_snapshots=tuple(sorted(behind_views.difference(snapshots))),
         views=dict(inputs.table_keys),
+        request=request,
         inputs_key=described[0],
         sha256={**sha256, **tables, described[0]: described[1]},
     )

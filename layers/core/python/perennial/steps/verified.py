@@ -12,6 +12,8 @@ from perennial import keys
 from perennial.errors import ConflictError, DataError, NotFoundError
 from perennial.ports import ObjectStore, Ports
 from perennial.records import Run, TrainingSet, Verdict
+from perennial.serving.scorer import FLAT_FILE
+from perennial.steps.candidate_files import BASELINE_FILE, GRAPH_FILE, REPORT_FILE, ModelFiles
 from perennial.training.evaluation_report import EvaluationReport
 from perennial.training.report import CandidateReport
 
@@ -69,8 +71,8 @@ def read_evaluation(ports: Ports, verdict: Verdict) -> EvaluationReport:
 
 def read_candidate(
     ports: Ports, model: str, run_id: str, name: str, training_set: TrainingSet
-) -> tuple[CandidateReport, bytes]:
-    """Return what training a candidate found, and its ONNX file, both as the step ``train#<name>`` recorded them.
+) -> tuple[CandidateReport, ModelFiles]:
+    """Return what training a candidate found, and its files, all as the step ``train#<name>`` recorded them.
 
     Raises
     ------
@@ -82,10 +84,17 @@ def read_candidate(
         raise DataError(f"run {run_id}: candidate {name!r} was not trained to the end; start the run again")
     if output["training_set_id"] != training_set.training_set_id:
         raise DataError(f"run {run_id}: candidate {name!r} was trained on another training set; start the run again")
-    place = keys.candidate(model, run_id, name, "candidate.json")
+    place = keys.candidate(model, run_id, name, REPORT_FILE)
     report = CandidateReport.model_validate_json(read_verified(ports.artifacts, place, output["report_sha256"]))
-    place = keys.candidate(model, run_id, name, "model.onnx")
-    return report, read_verified(ports.artifacts, place, report.onnx_sha256)
+
+    def read(file: str, sha256: str) -> bytes:
+        return read_verified(ports.artifacts, keys.candidate(model, run_id, name, file), sha256)
+
+    return report, ModelFiles(
+        read(GRAPH_FILE, report.onnx_sha256),
+        None if report.flat_sha256 is None else read(FLAT_FILE, report.flat_sha256),
+        None if report.baseline_sha256 is None else read(BASELINE_FILE, report.baseline_sha256),
+    )
 
 
 def same_definition(ports: Ports, model: str, run_id: str) -> Run:

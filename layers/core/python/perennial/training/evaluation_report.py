@@ -7,10 +7,10 @@ from datetime import datetime
 from pydantic import Field
 
 from perennial.definitions import Task
-from perennial.records import Record, Verdict
+from perennial.records import CompiledView, Record, Verdict
 from perennial.training.calibration import Fit
 from perennial.training.importance import Importance
-from perennial.training.report import Backtest
+from perennial.training.report import Backtest, WindowTrial
 from perennial.training.slices import SliceFigures
 
 
@@ -57,10 +57,14 @@ class EvaluationReport(Record):
     """Held-out rows that it was measured on."""
     backtests: dict[str, tuple[Backtest, ...]] = Field(default_factory=dict)
     """Candidate to its figures in earlier times."""
+    windows: dict[str, tuple[WindowTrial, ...]] = Field(default_factory=dict)
+    """Candidate to how its window was chosen, of those that have several."""
     size: int
     """Bytes of the best candidate's ONNX file."""
     milliseconds: float
     """That it takes for one row: a median, which is another one on each try."""
+    request: CompiledView | None = None
+    """How the request view is served: by a program, or by the engine and why; without the program itself."""
     rejected: tuple[int, int] | None
     """Quarantined rows and all rows of the uploads that were learnt from."""
     verdict: Verdict

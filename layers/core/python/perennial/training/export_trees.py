@@ -22,17 +22,14 @@ _NO_CATEGORY = -1.0
 
 def boosting(graph: Graph, estimator: Any, problem: Problem, seen: list[int]) -> None:
     """Sum of trees plus a constant, through the inverse link of the loss."""
-    codes = _Codes(estimator, problem)
-    trees = [
-        _boosted(predictor, target, codes) for stage in estimator._predictors for target, predictor in enumerate(stage)
-    ]
+    trees = boosted_trees(estimator, problem)
     source = INPUT
     if problem.categorical and estimator.is_categorical_ is not None:
         filling = np.full(estimator.n_features_in_, np.nan)
         filling[sorted(problem.categorical)] = _NO_CATEGORY
         missing = graph.apply("IsNaN", INPUT, to="missing")
         source = graph.apply("Where", missing, graph.constant("filling", filling), INPUT, to="filled")
-    base = graph.constant("base", np.reshape(estimator._baseline_prediction, (-1,)))
+    base = graph.constant("base", boosting_base(estimator))
     total = _ensemble(graph, source, trees, estimator.n_trees_per_iteration_)
     if problem.task != "regression":
         raw = graph.apply("Add", total, base, to="raw")
@@ -43,6 +40,19 @@ def boosting(graph: Graph, estimator: Any, problem: Problem, seen: list[int]) ->
         graph.apply("Add", total, base, to=OUTPUT)
 
 
+def boosted_trees(estimator: Any, problem: Problem) -> list[Tree]:
+    """Return the trees of a fitted boosting, a stage after the other; their features are those of the problem."""
+    codes = _Codes(estimator, problem)
+    return [
+        _boosted(predictor, target, codes) for stage in estimator._predictors for target, predictor in enumerate(stage)
+    ]
+
+
+def boosting_base(estimator: Any) -> npt.NDArray[np.float64]:
+    """Return what a fitted boosting adds its trees to: one number, or one for each class."""
+    return np.reshape(np.asarray(estimator._baseline_prediction, dtype=np.float64), (-1,))
+
+
 def forest(graph: Graph, estimator: Any, problem: Problem, seen: list[int]) -> None:
     """Mean of the values, or class probabilities, of the leaves that a row comes to."""
     # scikit-learn's forests take their features as float32 and compare them with float64 thresholds.
@@ -50,11 +60,11 @@ def forest(graph: Graph, estimator: Any, problem: Problem, seen: list[int]) -> N
     grown = [tree.tree_ for tree in estimator.estimators_]
     count = graph.constant("count", [float(len(grown))])
     if problem.task == "regression":
-        total = _ensemble(graph, single, [_grown(tree, tree.value[:, 0, 0]) for tree in grown], 1)
+        total = _ensemble(graph, single, [grown_tree(tree, tree.value[:, 0, 0]) for tree in grown], 1)
         graph.apply("Div", total, count, to=OUTPUT)
         return
     if len(seen) == 2:
-        total = _ensemble(graph, single, [_grown(tree, tree.value[:, 0, 1]) for tree in grown], 1)
+        total = _ensemble(graph, single, [grown_tree(tree, tree.value[:, 0, 1]) for tree in grown], 1)
         end_in_probabilities(graph, graph.apply("Div", total, count, to="mean"), seen, problem.classes)
         return
     # A leaf adds to one output only, so each tree says in an output of its own which leaf it is, and a table the rest.
@@ -63,7 +73,7 @@ def forest(graph: Graph, estimator: Any, problem: Problem, seen: list[int]) -> N
         leaves = np.flatnonzero(tree.children_left < 0)
         number = np.zeros(tree.node_count)
         number[leaves] = first + np.arange(len(leaves))
-        trees.append(replace(_grown(tree, number), target=target))
+        trees.append(replace(grown_tree(tree, number), target=target))
         first += len(leaves)
     numbers = _ensemble(graph, single, trees, len(trees))
     places = graph.cast(numbers, TensorProto.INT64, to="leaves")
@@ -142,12 +152,14 @@ def _boosted(predictor: Any, target: int, codes: _Codes) -> Tree:
         left=left,
         right=right,
         value=nodes["value"].astype(np.float64),
+        cover=nodes["count"].astype(np.float64),
         target=target,
         members=members,
     )
 
 
-def _grown(tree: Any, value: npt.NDArray[np.float64]) -> Tree:
+def grown_tree(tree: Any, value: npt.NDArray[np.float64]) -> Tree:
+    """Return a tree of a fitted forest, whose nodes have the given values."""
     return Tree(
         is_leaf=tree.children_left < 0,
         feature=tree.feature.astype(np.int64),
@@ -156,4 +168,5 @@ def _grown(tree: Any, value: npt.NDArray[np.float64]) -> Tree:
         left=tree.children_left.astype(np.int64),
         right=tree.children_right.astype(np.int64),
         value=value,
+        cover=tree.weighted_n_node_samples,
     )

@@ -29,7 +29,7 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Contender:
-    """A trained candidate: what training said of it, and what its ONNX file says of the held-out rows."""
+    """A trained candidate: what training said of it, and what the file that would serve says of the held-out rows."""
 
     report: CandidateReport
     score: Callable[[Matrix], Matrix]
@@ -172,8 +172,10 @@ def _report(
         ) if finite else (),
         importance_rows=min(len(holdout), MOST_ROWS),
         backtests={each.report.candidate: each.report.backtests for each in contenders if each.report.backtests},
+        windows={each.report.candidate: each.report.windows for each in contenders if each.report.windows},
         size=evidence.size,
         milliseconds=evidence.milliseconds,
+        request=training_set.request and training_set.request.model_copy(update={"program": None}),
         rejected=evidence.rejected,
         verdict=verdict,
     )  # fmt: skip

@@ -28,6 +28,8 @@ class Tree:
     right: Integers
     value: Numbers
     """What a leaf adds to the target."""
+    cover: Numbers
+    """Training rows that came by."""
     target: int = 0
     """Which output the leaves add to."""
     members: Mapping[int, Numbers] = field(default_factory=dict)

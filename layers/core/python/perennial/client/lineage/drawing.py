@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from perennial.client.lineage.graph import Lineage, Node
+from perennial.steps.lineage.graph import Lineage, Node
 
 WIDTH, GAP, ROW, MARGIN = 224, 32, 80, 16
 """Width of a box, room between columns, height of a row and the picture's margin, in pixels."""

@@ -32,11 +32,12 @@ from perennial.errors import DataError
 
 WORKERS = 4
 """Most blocks that are worked on at a time: each takes memory."""
-_OPENERS: Mapping[str, Callable[..., AbstractContextManager[Source]]] = {
+OPENERS: Mapping[str, Callable[..., AbstractContextManager[Source]]] = {
     "csv": csv_source.open_csv,
     "jsonl": json_source.open_jsonl,
     "parquet": parquet_source.open_parquet,
 }
+"""Format to what opens a file of it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def validate(
         The file as a whole is unusable: empty, no rows, broken gzip, another encoding, columns missing or twice.
     """
     limits = file_rules.limits(dataset, name, uploaded_at)
-    opener = _OPENERS[dataset.format]
+    opener = OPENERS[dataset.format]
     blocks = folder / "blocks"
     blocks.mkdir()
     try:

@@ -8,15 +8,17 @@ from datetime import timedelta
 from functools import cached_property
 
 from perennial import keys
-from perennial.client.lineage.graph import Edge, Lineage, Node
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import AuditEntry, ModelVersion, Run, Snapshot, TrainingInputs, TrainingSet, ViewManifest
-from perennial.serving.ids import PredictionId, moment_of
-from perennial.steps.prediction_log import log_key, newest_first
+from perennial.serving.ids import parse_prediction_id
+from perennial.steps.lineage.graph import Edge, Lineage, Node
+from perennial.steps.prediction_log import FoundPrediction, newest_first, parts_of, rows_in
 from perennial.steps.verified import read_verified
 from perennial.steps.views.view_online import find_view_manifest
 
+BULK_RUNS = 100
+"""How many of a model's bulk predictions are looked at."""
 DAYS = 30
 """How many days of a version's prediction log are counted."""
 
@@ -37,6 +39,7 @@ class Walk:
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: set[Edge] = field(default_factory=set)
     _manifests: dict[str, ViewManifest | None] = field(default_factory=dict)
+    _bulk: dict[str, list[Run]] = field(default_factory=dict)
     _pointers: dict[str, tuple[int | None, list[AuditEntry]]] = field(default_factory=dict)
 
     @cached_property
@@ -142,18 +145,33 @@ class Walk:
         found = self._version(version)
         today = self.ports.clock.now().date()
         since = max(version.created_at.date(), today - timedelta(days=DAYS - 1))
-        prefix = keys.predictions(version.model, version.version, "")
-        days = Counter(
-            key.removeprefix(prefix)[5:15]
-            for key in newest_first(self.ports.artifacts, prefix, since, today, days=DAYS)
-        )
+        prefix = keys.predictions(version.model, version.version)
+        days: Counter[str] = Counter()
+        for key in parts_of(newest_first(self.ports.artifacts, prefix, since, today, days=DAYS)):
+            days[key.removeprefix(prefix)[5:15]] += rows_in(key)
         if days:
-            requests = sum(days.values())
-            title = f"{requests:,} requests answered on {len(days):,} of the last {DAYS} days"
+            predictions = sum(days.values())
+            title = f"{predictions:,} predictions logged on {len(days):,} of the last {DAYS} days"
             name = f"predictions:{version.model}@{version.version}"
-            facts = {"requests": requests, "requests_by_day": dict(sorted(days.items()))}
+            facts = {"predictions": predictions, "predictions_by_day": dict(sorted(days.items()))}
             self.made(found, self._add(Node(name, "predictions", title, f"{version.version:08d}", facts)))
+        for run in self.bulk_runs(version.model):
+            if run.outputs.get("version") == version.version:
+                self.made(found, self.bulk(run))
         return found
+
+    def bulk_runs(self, model: str) -> list[Run]:
+        """Return the latest bulk predictions of a model."""
+        if model not in self._bulk:
+            self._bulk[model] = self.ports.catalog.runs(BULK_RUNS, "batch_predict", model)
+        return self._bulk[model]
+
+    def bulk(self, run: Run) -> str:
+        """Add what a bulk prediction wrote."""
+        key = str(run.outputs["result_key"])
+        facts = {"result": f"s3://{self.ports.artifacts.bucket}/{key}", **run.outputs}
+        title = f"{run.outputs['rows']:,} rows of files, predicted by run {run.run_id[:13]}"
+        return self._add(Node(f"bulk:{key}", "predictions", title, run.started_at.isoformat(), facts))
 
     def run(self, run: Run) -> str:
         """Add a run by itself."""
@@ -168,12 +186,15 @@ class Walk:
         title = f"{run.kind} {run.run_id[:13]}, by {run.trigger.kind}, {run.status}"
         return self._add(Node(f"run:{run.run_id}", "run", title, run.started_at.isoformat(), facts))
 
-    def prediction(self, version: ModelVersion, prediction: PredictionId) -> str:
+    def prediction(self, version: ModelVersion, prediction: FoundPrediction) -> str:
         """Add a prediction under the version that made it, with all that this was made from."""
-        key = log_key(version.model, version.version, prediction.request_id)
-        at = moment_of(prediction.request_id).isoformat(timespec="seconds")
-        facts = {"log": f"s3://{self.ports.artifacts.bucket}/{key}", "at": at, "row": prediction.row}
-        found = self._add(Node(f"prediction:{prediction}", "prediction", f"{prediction}, {at}", at, facts))
+        at, name = prediction.at.isoformat(timespec="seconds"), prediction.prediction_id
+        facts = {
+            "log": f"s3://{self.ports.artifacts.bucket}/{prediction.part}",
+            "at": at,
+            "row": parse_prediction_id(name).row,
+        }
+        found = self._add(Node(f"prediction:{name}", "prediction", f"{name}, {at}", at, facts))
         self.made(self.version_before(version), found)
         return found
 

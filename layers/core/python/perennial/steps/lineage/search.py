@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from perennial.client.lineage.graph import Lineage
-from perennial.client.lineage.walk import Walk
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Ports
 from perennial.records import ModelVersion, Run, TrainingSet
 from perennial.serving.ids import PredictionId, parse_prediction_id
-from perennial.steps.prediction_log import log_key
+from perennial.steps.lineage.graph import Lineage
+from perennial.steps.lineage.walk import Walk
+from perennial.steps.prediction_log import FoundPrediction, find_prediction
 from perennial.steps.verified import read_training_set
 
 RUNS = 1000
@@ -21,7 +21,7 @@ _FORMS = (
 )
 
 
-def lineage_of(ports: Ports, thing: str) -> Lineage:
+def lineage_of(ports: Ports, thing: str, latest_runs: int = RUNS) -> Lineage:
     """Return what something was made from and what was made from it.
 
     Parameters
@@ -29,6 +29,8 @@ def lineage_of(ports: Ports, thing: str) -> Lineage:
     thing : str
         A prediction id; ``fare@3`` or ``fare 3``; the id of a snapshot, a training set or a run, or its beginning; an
         uploaded file, as ``s3://bucket/trips/2019-01.csv`` or ``trips/2019-01.csv``.
+    latest_runs : int
+        How many of the latest runs are looked through for one whose id only begins so; 0 looks through none.
 
     Raises
     ------
@@ -46,16 +48,20 @@ def lineage_of(ports: Ports, thing: str) -> Lineage:
     try:
         prediction = parse_prediction_id(thing)
     except NotFoundError:
-        return _of_id(walk, thing)
-    return walk.lineage(walk.prediction(_maker(ports, prediction), prediction))
+        return _of_id(walk, thing, latest_runs)
+    return walk.lineage(walk.prediction(*_found(ports, prediction)))
 
 
-def _maker(ports: Ports, prediction: PredictionId) -> ModelVersion:
-    """Return the version that made a prediction: its log object is found by the id alone, under one of the models."""
+def _found(ports: Ports, prediction: PredictionId) -> tuple[ModelVersion, FoundPrediction]:
+    """Return a prediction with the version that made it: the log has it under one of the models."""
     for model in ports.catalog.models():
-        if ports.artifacts.exists(log_key(model, prediction.version, prediction.request_id)):
-            return ports.catalog.version(model, prediction.version)
-    raise NotFoundError(f"no model logged a prediction {prediction}; its log may have been deleted")
+        found = find_prediction(ports.artifacts, model, prediction)
+        if found is not None:
+            return ports.catalog.version(model, prediction.version), found
+    raise NotFoundError(
+        f"no model logged a prediction {prediction}; it takes minutes to come to the log, a model may keep a share "
+        "only, and its log may have been deleted"
+    )
 
 
 def _of_version(walk: Walk, version: ModelVersion) -> Lineage:
@@ -77,7 +83,7 @@ def _of_snapshot(walk: Walk, snapshot_id: str) -> Lineage:
 
 
 def _of_run(walk: Walk, run: Run) -> Lineage:
-    """A run stands beside what it made: a version, a training set, a snapshot."""
+    """A run stands beside what it made: a version, a training set, a snapshot, predictions of files."""
     found = walk.run(run)
     for version in walk.versions:
         if run.run_id == version.run_id:
@@ -90,6 +96,10 @@ def _of_run(walk: Walk, run: Run) -> Lineage:
         except NotFoundError:
             return walk.lineage(found)
         walk.made(found, made)
+    if run.kind == "batch_predict" and "result_key" in run.outputs:
+        bulk = walk.bulk(run)
+        walk.made(walk.version_before(walk.ports.catalog.version(run.subject, run.outputs["version"])), bulk)
+        walk.made(found, bulk)
     for snapshot in walk.snapshots.values():
         if snapshot.run_id == run.run_id:
             walk.snapshot_before(snapshot.snapshot_id)
@@ -97,7 +107,7 @@ def _of_run(walk: Walk, run: Run) -> Lineage:
     return walk.lineage(found)
 
 
-def _of_id(walk: Walk, thing: str) -> Lineage:
+def _of_id(walk: Walk, thing: str, latest_runs: int) -> Lineage:
     """Return the lineage of what has an id, or of the one whose id begins so."""
     catalog = walk.ports.catalog
     try:
@@ -111,7 +121,8 @@ def _of_id(walk: Walk, thing: str) -> Lineage:
         if version.training_set.training_set_id.startswith(thing)
     }
     if not (snapshots or sets):
-        runs = [run for run in catalog.runs(RUNS) if run.run_id.startswith(thing)]
+        latest = catalog.runs(latest_runs) if latest_runs else []
+        runs = [run for run in latest if run.run_id.startswith(thing)]
         if len(runs) == 1:
             return _of_run(walk, runs[0])
         if runs:

@@ -88,8 +88,10 @@ class Lineage:
         """
         group = {self.thing: self.thing}
         nodes = {self.thing: self.nodes[self.thing]}
-        for towards, away in ((self.after, self.before), (self.before, self.after)):
-            level = [self.thing]
+        sides = (self.after, self.before), (self.before, self.after)
+        # Last what is reached round a corner only: from a run over its training set to what this was made from.
+        for (towards, away), starts in zip((*sides, *sides), (1, 1, None, None), strict=True):
+            level = list(group)[:starts]
             while level:
                 found = dict.fromkeys(node for one in level for node in away.get(one, ()) if node not in group)
                 siblings: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
