@@ -83,7 +83,7 @@ class Server:
 
     def mebibytes(self) -> float:
         """Return the memory that its processes hold, what they share counted once for each (PSS)."""
-        return sum(_pss(pid) for pid in _family(self.pid)) / 1024
+        return mebibytes_of(self.pid)
 
 
 @contextmanager
@@ -118,6 +118,11 @@ def serving(rival: Rival, model: Path, first: Sequence[Sequence[float]], scikit_
             yield server
         finally:
             os.killpg(process.pid, signal.SIGTERM)
+
+
+def mebibytes_of(pid: int) -> float:
+    """Return the memory of a process and all that it started, what is shared counted once for each (PSS)."""
+    return sum(_pss(each) for each in _family(pid)) / 1024
 
 
 def _first_answer(server: Server, rows: Sequence[Sequence[float]], process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""MLflow: ``python mlflow_model.py MODEL FOLDER`` saves a joblib file as an MLflow model, for ``mlflow models serve``."""
+"""MLflow: ``python mlflow_model.py MODEL FOLDER`` saves a joblib file for ``mlflow models serve``."""
 
 import sys
 
