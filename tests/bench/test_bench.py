@@ -64,14 +64,6 @@ def test_the_serving_benchmark_prints_what_calls_take_and_what_predictions_cost(
     assert SHAPES["predict"].memory == MEBIBYTES
 
 
-def test_the_cold_start_benchmark_prints_a_ratio_and_that_nothing_heavy_is_loaded() -> None:
-    script = Path(__file__).with_name("cold_start.py")
-    done = subprocess.run([sys.executable, str(script), "1"], capture_output=True, text=True, check=True)
-
-    assert "ours / rival = 0." in done.stdout
-    assert done.stdout.rstrip().endswith("heavy packages loaded: []")
-
-
 def test_the_drift_benchmark_prints_what_moved_and_how_many_rows_a_shift_takes() -> None:
     script = Path(__file__).with_name("drift.py")
     options = ["--evidently", "none", "--nannyml", "none", "--looks", "2", "--alarms", "500"]
