@@ -343,7 +343,9 @@ class Perennial(Stack):
     def _grant_asking(self, stage: Stage, asking: Machine, train: Machine) -> None:
         """Let a refused training leave an execution behind, and that one start a training."""
         _allow(train, ["states:StartExecution"], asking.machine.state_machine_arn)
-        _allow(asking, ["states:StartExecution"], train.machine.state_machine_arn)
+        # A policy of its own: the role's first one is there before the machine, which `train` names.
+        start = iam.PolicyStatement(actions=["states:StartExecution"], resources=[train.machine.state_machine_arn])
+        iam.Policy(self, "Asking", roles=[asking.role], statements=[start])
         _allow(asking, _LOG_DELIVERY, "*")
         if stage.tracing:
             _allow(asking, _TRACES, "*")
