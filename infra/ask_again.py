@@ -71,7 +71,8 @@ class Refused(Construct):
 
 def _start(scope: Construct, id: str, *, machine: str, input: dict[str, Any]) -> sfn.CustomState:
     """Return the state that starts an execution, named after this one: a repeated call starts no second."""
-    which = {"StateMachineArn.$" if machine.startswith("$") else "StateMachineArn": machine}
+    # A path begins so; what stands for another resource's ARN while this is synthesised begins with "${".
+    which = {"StateMachineArn.$" if machine.startswith("$.") else "StateMachineArn": machine}
     state = {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution",

@@ -1,17 +1,17 @@
-"""The monitor and what looks after it: its queue, its clock, the alarms and the dashboard."""
+"""The monitor, its queue and its clock, and the figures of the system itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sqs as sqs
@@ -22,9 +22,10 @@ from infra.access import METRICS_NAMESPACE
 from infra.functions import SHAPES
 from infra.stage import Stage
 from infra.storage import Storage
-from perennial.definitions import Model
 
 ATTEMPTS = 3
+STAND_IN = "stand_in"
+"""What ``predict`` calls it when the version before the champion answers in its place."""
 
 
 def queue(
@@ -45,7 +46,7 @@ def queue(
 
 
 class Monitoring(Construct):
-    """Predictions and labels → queue → ``monitor`` → metrics → alarms."""
+    """Predictions and labels → queue → ``monitor`` → metrics."""
 
     def __init__(
         self,
@@ -87,34 +88,10 @@ class Monitoring(Construct):
             ),
         )
 
-    def alarms(self, model: Model) -> list[cloudwatch.Alarm]:
-        """Return new alarms of a model, one for each threshold of its definition."""
-        thresholds = {
-            "FeatureDrift": model.monitor.feature_drift,
-            "PredictionDrift": model.monitor.prediction_drift,
-            "PerformanceRatio": model.monitor.performance_ratio,
-        }
-        dimensions = {"Deployment": self._deployment, "Model": model.name}
-        return [
-            _alarm(
-                self,
-                f"{model.name} {name}",
-                name=f"{self._deployment}-{model.name}-{name}",
-                description=f"{model.name}: {name} is above {threshold:g}",
-                metric=cloudwatch.Metric(
-                    namespace=METRICS_NAMESPACE,
-                    metric_name=name,
-                    dimensions_map=dimensions,
-                    statistic="Maximum",
-                    period=Duration.minutes(1),
-                ),
-                threshold=threshold,
-            )
-            for name, threshold in thresholds.items()
-        ]
-
-    def watch(self, machines: Mapping[str, sfn.StateMachine], api: apigateway.RestApi) -> None:
-        """Add the alarms of the system itself; they are shown on the dashboard and start nothing."""
+    def figures(
+        self, machines: Mapping[str, sfn.StateMachine], api: apigateway.RestApi, predict_log: logs.ILogGroup
+    ) -> dict[str, tuple[cloudwatch.IMetric, str]]:
+        """Return the metrics of the system itself, each of which is to be zero, with what it means if it is not."""
         minutes = Duration.minutes(5)
         metrics: dict[str, tuple[cloudwatch.IMetric, str]] = {
             "undelivered": (
@@ -126,75 +103,54 @@ class Monitoring(Construct):
                 "the monitor failed three times: see its log and the queue Failed",
             ),
             "predictions-lost": (
-                cloudwatch.Metric(
-                    namespace=METRICS_NAMESPACE,
-                    metric_name="PredictionsLost",
-                    dimensions_map={"Deployment": self._deployment},
-                    statistic="Maximum",
-                    period=Duration.minutes(5),
-                ),
+                self._own("PredictionsLost", "Maximum"),
                 "predictions did not come to their log: see the log of log_predictions and the queue Undelivered",
             ),
             "predict-5xx": (
                 api.metric_server_error(period=minutes, statistic="Sum"),
-                "the API answered with a server error",
+                "the API answered with a server error: see `perennial logs predict`",
+            ),
+        }
+        metrics |= {
+            "version-withdrawn": (
+                self._own("Withdrawn", "Sum"),
+                "a version that stood beside the champion was found wanting and taken back: see `perennial models`",
+            ),
+            "stand-in": (
+                self._stands_in(predict_log).metric(statistic="Sum", period=minutes),
+                "the champion's files are not what was registered, and the version before it answers: see "
+                "`perennial logs predict` and roll back, or train",
             ),
         }
         for verb, machine in machines.items():
             metrics[f"{verb}-failed"] = (
                 machine.metric_failed(period=minutes, statistic="Sum"),
-                f"a run of {verb} failed",
+                f"a run of {verb} failed: see `perennial runs --kind {verb}`",
             )
-        self.system_alarms = [
-            _alarm(self, name, name=f"{self._deployment}-{name}", description=text, metric=metric, threshold=0)
-            for name, (metric, text) in metrics.items()
-        ]
+        return metrics
 
-    def dashboard(
-        self,
-        models: Sequence[Model],
-        alarms: Sequence[cloudwatch.Alarm],
-        machines: Mapping[str, sfn.StateMachine],
-        api: str,
-    ) -> None:
-        """Add the deployment's dashboard."""
-        region = Stack.of(self).region
-        runs = [
-            ["AWS/States", f"Executions{end}", "StateMachineArn", machine.state_machine_arn, {"label": f"{verb} {end}"}]
-            for verb, machine in machines.items()
-            for end in ("Succeeded", "Failed")
-        ]
-        latency = [
-            ["AWS/ApiGateway", "Latency", "ApiName", api, {"stat": stat, "label": stat}] for stat in ("p50", "p99")
-        ]
-        calls = [["AWS/ApiGateway", name, "ApiName", api] for name in ("Count", "4XXError", "5XXError")]
-        widgets = [
-            *(
-                _graph(f"{model.name}: drift and performance", self._figures(model), region, "Maximum")
-                for model in models
-            ),
-            _graph("API: latency (ms)", latency, region, "p50"),
-            _graph("API: calls and errors", calls, region, "Sum"),
-            _graph("Runs", runs, region, "Sum"),
-            {
-                "type": "alarm",
-                "width": 12,
-                "height": 6,
-                "properties": {"title": "Alarms", "alarms": [a.alarm_arn for a in [*alarms, *self.system_alarms]]},
-            },
-        ]
-        cloudwatch.CfnDashboard(
-            self,
-            "Dashboard",
-            dashboard_name=self._deployment,
-            dashboard_body=Stack.of(self).to_json_string({"widgets": widgets}),
+    def _own(self, name: str, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=METRICS_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"Deployment": self._deployment},
+            statistic=statistic,
+            period=Duration.minutes(5),
         )
 
-    def _figures(self, model: Model) -> list[list[Any]]:
-        return [
-            [METRICS_NAMESPACE, name, "Deployment", self._deployment, "Model", model.name]
-            for name in ("FeatureDrift", "PredictionDrift", "PerformanceRatio")
-        ]
+    def _stands_in(self, predict_log: logs.ILogGroup) -> logs.MetricFilter:
+        """Count what ``predict`` says when another version answers in the champion's place.
+
+        A line's metric has no dimensions but what the line says, so the deployment is in the namespace.
+        """
+        return logs.MetricFilter(
+            self,
+            "StandIn",
+            log_group=predict_log,
+            filter_pattern=logs.FilterPattern.string_value("$.message", "=", STAND_IN),
+            metric_namespace=f"{METRICS_NAMESPACE}/{self._deployment}",
+            metric_name="StandIn",
+        )
 
     def _fill(self, storage: Storage) -> None:
         events.Rule(
@@ -211,32 +167,3 @@ class Monitoring(Construct):
             ),
             targets=[targets.SqsQueue(self.news, dead_letter_queue=self._undelivered)],
         )
-
-
-def _alarm(
-    scope: Construct, id: str, *, name: str, description: str, metric: cloudwatch.IMetric, threshold: float
-) -> cloudwatch.Alarm:
-    return cloudwatch.Alarm(
-        scope,
-        id,
-        alarm_name=name,
-        alarm_description=description,
-        metric=metric,
-        threshold=threshold,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        evaluation_periods=1,
-        datapoints_to_alarm=1,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-    )
-
-
-def _graph(title: str, metrics: list[list[Any]], region: str, statistic: str) -> dict[str, Any]:
-    properties = {
-        "title": title,
-        "metrics": metrics,
-        "region": region,
-        "stat": statistic,
-        "period": 60,
-        "view": "timeSeries",
-    }
-    return {"type": "metric", "width": 12, "height": 6, "properties": properties}

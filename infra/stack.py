@@ -10,14 +10,17 @@ from typing import Any
 from aws_cdk import Aws, CfnOutput, Fn, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
+from aws_cdk.aws_cloudwatch import IAlarm
 from constructs import Construct
 
 from infra.access import Access
+from infra.alarms import Alarms, Watched, training_alarms
 from infra.ask_again import AskAgain
 from infra.backfill import Backfill
 from infra.batch import Batch, Job
 from infra.bulk import Bulk
 from infra.code import Code
+from infra.dashboard import Dashboard
 from infra.delivery import Delivery
 from infra.forget import Forget
 from infra.functions import Functions, logs_prefix
@@ -25,6 +28,7 @@ from infra.ingest import Ingest
 from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
+from infra.people import People
 from infra.prediction_log import PredictionLog
 from infra.rebuild import Rebuild
 from infra.serving import Serving
@@ -35,6 +39,7 @@ from perennial import keys
 from perennial.client.deployment import machine_output
 from perennial.definitions.files import Definitions
 from perennial.settings import Settings
+from perennial.steps import tell
 
 _MODELS = ("MODELS", "MODEL#*")
 """Patterns of the catalog's partitions about models (see ``perennial.keys``)."""
@@ -49,6 +54,7 @@ ACCESS: dict[str, Access] = {
         writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
         deletes=("snapshots/*", "quarantine/*", "reports/ingest/*"),  # what was forgotten while it was ingested
         catalog="write",
+        metrics=True,
     ),
     "backfill": Access(catalog="write"),
     "gather": Access(catalog="write"),
@@ -88,9 +94,11 @@ ACCESS: dict[str, Access] = {
         catalog="write",
     ),
     "smoke": Access(reads=("models/*",), catalog="write"),
-    "advance": Access(reads=("models/*", "predictions/*", "labels/*"), writes=("reports/delivery/*",), catalog="write"),
+    "advance": Access(
+        reads=("models/*", "predictions/*", "labels/*"), writes=("reports/delivery/*",), catalog="write", metrics=True
+    ),
     "promote": Access(reads=("models/*",), catalog="write"),
-    "fail": Access(catalog="lock"),
+    "fail": Access(catalog="lock", metrics=True),
     "predict": Access(reads=("models/*",), catalog="read", partitions=_MODELS, online="read"),
     "log_predictions": Access(reads=("models/*",), writes=("predictions/*",)),
     "feedback": Access(
@@ -119,6 +127,7 @@ ACCESS: dict[str, Access] = {
     "monitor": Access(
         reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
     ),
+    "tell": Access(catalog="write", partitions=(*_MODELS, keys.claim(f"{tell.TOLD}*")[0])),
 }
 """What each step may touch, whether it is a function, a job or either."""
 JOBS = ("ingest", "features", "training_set", "score", "forget", "trial", "train", "take_submission", "rebuild")
@@ -172,7 +181,8 @@ class Perennial(Stack):
         name = self.stack_name
         storage = self.storage = Storage(self, "Storage", stage=stage)
         code = Code(self, "Code", definitions=folder, third_party=stage.third_party_layers)
-        settings = self._settings(stage, code)
+        people = People(self, "People", stage=stage, deployment=name, key=storage.key)
+        settings = self._settings(stage, code, people)
         statements = {step: access.statements(storage) for step, access in ACCESS.items()}
         undelivered = self._dead_letters()
         functions = Functions(
@@ -217,9 +227,10 @@ class Perennial(Stack):
             storage=storage,
             undelivered=undelivered,
         )
-        alarms = {model.name: monitoring.alarms(model) for model in models}
+        alarms = Alarms(self, "Alarms", deployment=name)
+        watched = {model.name: alarms.of_model(model) for model in models}
         for model in models:
-            train.start_by_itself(model, alarms[model.name])
+            train.start_by_itself(model, training_alarms(model, watched[model.name]))
         machines = {
             "ingest": ingest,
             "backfill": backfill,
@@ -229,13 +240,22 @@ class Perennial(Stack):
             "rebuild": Rebuild(self, "Rebuild", on=on).machine,
             "batch_predict": Bulk(self, "Bulk", on=on, undelivered=undelivered).machine,
         }
-        watched = {**machines, "ask_again": asking}
-        monitoring.watch({verb: machine.machine for verb, machine in watched.items()}, serving.api)
-        monitoring.dashboard(
-            models,
-            [alarm for of in alarms.values() for alarm in of],
-            {verb: machine.machine for verb, machine in machines.items()},
-            name,
+        of_machines = {verb: machine.machine for verb, machine in {**machines, "ask_again": asking}.items()}
+        figures = monitoring.figures(of_machines, serving.api, functions.log_group("predict"))
+        of_datasets = {name: alarms.of_dataset(dataset) for name, dataset in sorted(definitions.datasets.items())}
+        system = alarms.of_system(figures)
+        self._tell(
+            people, watched, [alarm for of in of_datasets.values() for alarm in of] + system, functions, undelivered
+        )
+        Dashboard(
+            self,
+            "Dashboard",
+            deployment=name,
+            models=watched,
+            datasets=of_datasets,
+            system=system,
+            machines=of_machines,
+            predict_log=functions.log_group("predict").log_group_name,
         )
         # It makes no run of its own: the refused run says that it asks again.
         self._grant_asking(stage, asking, train.machine)
@@ -244,6 +264,21 @@ class Perennial(Stack):
         self._grant_machines(stage, functions, batch, machines)
         self._grant_keys(functions, serving)
         self._output(settings, code, serving, {verb: machine.machine for verb, machine in machines.items()})
+
+    def _tell(
+        self,
+        people: People,
+        watched: Mapping[str, Watched],
+        others: Sequence[IAlarm],
+        functions: Functions,
+        undelivered: sqs.IQueue,
+    ) -> None:
+        """Have people told of models that need attention, and of other alarms."""
+        attention = [each.attention for each in watched.values() if each.attention]
+        people.hear_of([*attention, *others], tell=functions["tell"], undelivered=undelivered)
+        # Beside its role's own policy: what it may publish to is nobody else's.
+        publish = iam.PolicyStatement(actions=["sns:Publish"], resources=[people.topic.topic_arn])
+        iam.Policy(self, "Tell", roles=[functions.role("tell")], statements=[publish])
 
     def _dead_letters(self) -> sqs.IQueue:
         """Return the queue of what could not be delivered, which every rule of this account may send to."""
@@ -261,13 +296,14 @@ class Perennial(Stack):
             self, "DeadLetters", queue_arn=undelivered.queue_arn, queue_name=undelivered.queue_name
         )
 
-    def _settings(self, stage: Stage, code: Code) -> Settings:
+    def _settings(self, stage: Stage, code: Code, people: People) -> Settings:
         return Settings(
             deployment=self.stack_name,
             raw_bucket=self.storage.raw.bucket_name,
             artifacts_bucket=self.storage.artifacts.bucket_name,
             catalog_table=self.storage.catalog.table_name,
             online_table=self.storage.online.table_name,
+            topic_arn=people.topic.topic_arn,
             code_version=code.version,
             auth=stage.auth,
             pointer_ttl_seconds=stage.pointer_ttl_seconds,
@@ -307,7 +343,9 @@ class Perennial(Stack):
     def _grant_asking(self, stage: Stage, asking: Machine, train: Machine) -> None:
         """Let a refused training leave an execution behind, and that one start a training."""
         _allow(train, ["states:StartExecution"], asking.machine.state_machine_arn)
-        _allow(asking, ["states:StartExecution"], train.machine.state_machine_arn)
+        # A policy of its own: the role's first one is there before the machine, which `train` names.
+        start = iam.PolicyStatement(actions=["states:StartExecution"], resources=[train.machine.state_machine_arn])
+        iam.Policy(self, "Asking", roles=[asking.role], statements=[start])
         _allow(asking, _LOG_DELIVERY, "*")
         if stage.tracing:
             _allow(asking, _TRACES, "*")
@@ -370,6 +408,7 @@ class Perennial(Stack):
             "CatalogTable": settings.catalog_table,
             "OnlineTable": settings.online_table,
             "ApiUrl": serving.api.url,
+            "TopicArn": settings.topic_arn,
             "LogGroups": logs_prefix(settings.deployment),
             **{machine_output(verb): machine.state_machine_arn for verb, machine in machines.items()},
         }

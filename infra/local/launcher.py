@@ -75,11 +75,13 @@ def patch(state: Path) -> None:
         batch,
         callbacks,
         callers,
+        composites,
         conditions,
         events,
         functions,
         identity,
         machines,
+        metric_filters,
         ranges,
         registry,
         subscriptions,
@@ -90,6 +92,7 @@ def patch(state: Path) -> None:
     conditions.patch()
     functions.patch()
     subscriptions.patch()
+    metric_filters.patch()
     events.patch()
     machines.patch()
     callbacks.patch()
@@ -97,6 +100,7 @@ def patch(state: Path) -> None:
     uploads.patch()
     ranges.patch()
     alarms.patch()
+    composites.patch()
     batch.patch(state)
     registry.patch(state)
 

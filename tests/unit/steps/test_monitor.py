@@ -133,8 +133,8 @@ def test_drift_is_the_index_of_the_window_against_the_baseline(ports: Ports, clo
     assert found.feature_drift == pytest.approx(population_stability_index([500, 500], [15, 5]))
     # 3 + 2 * 5 + 4 + 1 = 18 lies in [10, 20], 38 above it
     assert found.prediction_drift == pytest.approx(population_stability_index([500, 500, 0], [0, 15, 5]))
-    assert published(ports)["FeatureDrift"] == [found.feature_drift]
-    assert published(ports)["PredictionDrift"] == [found.prediction_drift]
+    assert published(ports)["FeatureDrift"] == [pytest.approx(found.feature_drift / 0.25)]  # the default's multiple
+    assert published(ports)["PredictionDrift"] == [pytest.approx(found.prediction_drift / 0.25)]
     assert published(ports)["PerformanceRatio"] == []
 
 
@@ -249,7 +249,7 @@ def test_performance_is_the_metric_over_labels_and_the_ratio_to_the_holdouts(por
     assert (found.rows, found.labelled) == (20, 20)
     assert found.performance == pytest.approx((3 + 5) / 2)
     assert found.performance_ratio == pytest.approx(4 / 2)  # the manifest's mae is 2
-    assert published(ports)["PerformanceRatio"] == [found.performance_ratio]
+    assert published(ports)["PerformanceRatio"] == [pytest.approx(2 / 1.25)]
 
 
 def test_too_few_labels_give_no_performance(ports: Ports) -> None:

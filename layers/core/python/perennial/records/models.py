@@ -252,3 +252,5 @@ class Assessment(Record):
     lost: int | None = None
     """What did not come to the prediction log in the two hours before: lines of one row at least, of any version that
     answers; None where nobody counted, which is done once an hour."""
+    sentence: str = ""
+    """What moved, for people."""

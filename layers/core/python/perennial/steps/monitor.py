@@ -26,7 +26,7 @@ METRICS = {
     "PerformanceRatio": "performance_ratio",
     "PredictionsLost": "lost",
 }
-"""Name of a metric to the figure of an assessment that is published under it."""
+"""Name of a metric to the figure of an assessment that is published under it, and to its limit's name."""
 
 
 class Request(BaseModel):
@@ -74,7 +74,7 @@ def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Find
                 lost = None if request.model else lost_lately(reader, champion, ports.clock.now())
                 limits = ports.definitions.model(name).monitor
                 assessed[name] = _assess(ports, champion, limits, reader).model_copy(update={"lost": lost})
-                _publish(ports, assessed[name])
+                _publish(ports, assessed[name], limits)
             except PerennialError as error:
                 faults.append(error)
     reader.forget_unused()
@@ -133,11 +133,14 @@ def _drift(baseline: Histogram, values: npt.NDArray[np.float64]) -> float:
     return population_stability_index(baseline.counts, count_into(baseline.edges, values).tolist())
 
 
-def _publish(ports: Ports, assessment: Assessment) -> None:
-    """Publish the figures there are, and only then record them: whoever sees the record may count on the metrics."""
+def _publish(ports: Ports, assessment: Assessment, limits: Monitor) -> None:
+    """Publish the figures there are, each divided by its limit, and only then record them.
+
+    Whoever sees the record may count on the metrics.
+    """
     deployment = {"Deployment": ports.deployment}
     figures = {name: getattr(assessment, field) for name, field in METRICS.items()}
-    known = {name: value for name, value in figures.items() if value is not None}
+    known = {name: value / getattr(limits, METRICS[name], 1.0) for name, value in figures.items() if value is not None}
     metrics = [Metric(name, value, {**deployment, "Model": assessment.model}) for name, value in known.items()]
     if assessment.lost is not None:  # of all models, for one alarm
         metrics.append(Metric("PredictionsLost", assessment.lost, deployment))
