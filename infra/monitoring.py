@@ -1,11 +1,10 @@
-"""The monitor and what looks after it: its queue, its clock, the alarms and the dashboard."""
+"""The monitor, its queue and its clock, and the figures of the system itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
@@ -22,7 +21,6 @@ from infra.access import METRICS_NAMESPACE
 from infra.functions import SHAPES
 from infra.stage import Stage
 from infra.storage import Storage
-from perennial.definitions import Model
 
 ATTEMPTS = 3
 
@@ -45,7 +43,7 @@ def queue(
 
 
 class Monitoring(Construct):
-    """Predictions and labels → queue → ``monitor`` → metrics → alarms."""
+    """Predictions and labels → queue → ``monitor`` → metrics."""
 
     def __init__(
         self,
@@ -87,34 +85,10 @@ class Monitoring(Construct):
             ),
         )
 
-    def alarms(self, model: Model) -> list[cloudwatch.Alarm]:
-        """Return new alarms of a model, one for each threshold of its definition."""
-        thresholds = {
-            "FeatureDrift": model.monitor.feature_drift,
-            "PredictionDrift": model.monitor.prediction_drift,
-            "PerformanceRatio": model.monitor.performance_ratio,
-        }
-        dimensions = {"Deployment": self._deployment, "Model": model.name}
-        return [
-            _alarm(
-                self,
-                f"{model.name} {name}",
-                name=f"{self._deployment}-{model.name}-{name}",
-                description=f"{model.name}: {name} is above {threshold:g}",
-                metric=cloudwatch.Metric(
-                    namespace=METRICS_NAMESPACE,
-                    metric_name=name,
-                    dimensions_map=dimensions,
-                    statistic="Maximum",
-                    period=Duration.minutes(1),
-                ),
-                threshold=threshold,
-            )
-            for name, threshold in thresholds.items()
-        ]
-
-    def watch(self, machines: Mapping[str, sfn.StateMachine], api: apigateway.RestApi) -> None:
-        """Add the alarms of the system itself; they are shown on the dashboard and start nothing."""
+    def figures(
+        self, machines: Mapping[str, sfn.StateMachine], api: apigateway.RestApi
+    ) -> dict[str, tuple[cloudwatch.IMetric, str]]:
+        """Return the metrics of the system itself, each of which is to be zero, with what it means if it is not."""
         minutes = Duration.minutes(5)
         metrics: dict[str, tuple[cloudwatch.IMetric, str]] = {
             "undelivered": (
@@ -131,70 +105,21 @@ class Monitoring(Construct):
                     metric_name="PredictionsLost",
                     dimensions_map={"Deployment": self._deployment},
                     statistic="Maximum",
-                    period=Duration.minutes(5),
+                    period=minutes,
                 ),
                 "predictions did not come to their log: see the log of log_predictions and the queue Undelivered",
             ),
             "predict-5xx": (
                 api.metric_server_error(period=minutes, statistic="Sum"),
-                "the API answered with a server error",
+                "the API answered with a server error: see `perennial logs predict`",
             ),
         }
         for verb, machine in machines.items():
             metrics[f"{verb}-failed"] = (
                 machine.metric_failed(period=minutes, statistic="Sum"),
-                f"a run of {verb} failed",
+                f"a run of {verb} failed: see `perennial runs --kind {verb}`",
             )
-        self.system_alarms = [
-            _alarm(self, name, name=f"{self._deployment}-{name}", description=text, metric=metric, threshold=0)
-            for name, (metric, text) in metrics.items()
-        ]
-
-    def dashboard(
-        self,
-        models: Sequence[Model],
-        alarms: Sequence[cloudwatch.Alarm],
-        machines: Mapping[str, sfn.StateMachine],
-        api: str,
-    ) -> None:
-        """Add the deployment's dashboard."""
-        region = Stack.of(self).region
-        runs = [
-            ["AWS/States", f"Executions{end}", "StateMachineArn", machine.state_machine_arn, {"label": f"{verb} {end}"}]
-            for verb, machine in machines.items()
-            for end in ("Succeeded", "Failed")
-        ]
-        latency = [
-            ["AWS/ApiGateway", "Latency", "ApiName", api, {"stat": stat, "label": stat}] for stat in ("p50", "p99")
-        ]
-        calls = [["AWS/ApiGateway", name, "ApiName", api] for name in ("Count", "4XXError", "5XXError")]
-        widgets = [
-            *(
-                _graph(f"{model.name}: drift and performance", self._figures(model), region, "Maximum")
-                for model in models
-            ),
-            _graph("API: latency (ms)", latency, region, "p50"),
-            _graph("API: calls and errors", calls, region, "Sum"),
-            _graph("Runs", runs, region, "Sum"),
-            {
-                "type": "alarm",
-                "width": 12,
-                "height": 6,
-                "properties": {"title": "Alarms", "alarms": [a.alarm_arn for a in [*alarms, *self.system_alarms]]},
-            },
-        ]
-        cloudwatch.CfnDashboard(
-            self,
-            "Dashboard",
-            dashboard_name=self._deployment,
-            dashboard_body=Stack.of(self).to_json_string({"widgets": widgets}),
-        )
-
-    def _figures(self, model: Model) -> list[list[Any]]:
-        return [
-            [METRICS_NAMESPACE, name, "Deployment", self._deployment, "Model", model.name]
-            for name in ("FeatureDrift", "PredictionDrift", "PerformanceRatio")
-        ]
+        return metrics
 
     def _fill(self, storage: Storage) -> None:
         events.Rule(
@@ -211,32 +136,3 @@ class Monitoring(Construct):
             ),
             targets=[targets.SqsQueue(self.news, dead_letter_queue=self._undelivered)],
         )
-
-
-def _alarm(
-    scope: Construct, id: str, *, name: str, description: str, metric: cloudwatch.IMetric, threshold: float
-) -> cloudwatch.Alarm:
-    return cloudwatch.Alarm(
-        scope,
-        id,
-        alarm_name=name,
-        alarm_description=description,
-        metric=metric,
-        threshold=threshold,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        evaluation_periods=1,
-        datapoints_to_alarm=1,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-    )
-
-
-def _graph(title: str, metrics: list[list[Any]], region: str, statistic: str) -> dict[str, Any]:
-    properties = {
-        "title": title,
-        "metrics": metrics,
-        "region": region,
-        "stat": statistic,
-        "period": 60,
-        "view": "timeSeries",
-    }
-    return {"type": "metric", "width": 12, "height": 6, "properties": properties}

@@ -13,10 +13,12 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.access import Access
+from infra.alarms import Alarms, training_alarms
 from infra.backfill import Backfill
 from infra.batch import Batch, Job
 from infra.bulk import Bulk
 from infra.code import Code
+from infra.dashboard import Dashboard
 from infra.delivery import Delivery
 from infra.forget import Forget
 from infra.functions import Functions, logs_prefix
@@ -203,6 +205,7 @@ class Perennial(Stack):
         deploy = Delivery(
             self, "Delivery", stage=stage, deployment=name, functions=functions, models=models, key=storage.key
         ).machine
+        datasets = [dataset for _, dataset in sorted(definitions.datasets.items())]
         train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
         PredictionLog(self, "PredictionLog", functions=functions)
@@ -215,9 +218,10 @@ class Perennial(Stack):
             storage=storage,
             undelivered=undelivered,
         )
-        alarms = {model.name: monitoring.alarms(model) for model in models}
+        alarms = Alarms(self, "Alarms", deployment=name)
+        watched = {model.name: alarms.of_model(model) for model in models}
         for model in models:
-            train.start_by_itself(model, alarms[model.name])
+            train.start_by_itself(model, training_alarms(model, watched[model.name]))
         machines = {
             "ingest": ingest,
             "backfill": backfill,
@@ -227,12 +231,18 @@ class Perennial(Stack):
             "rebuild": Rebuild(self, "Rebuild", on=on).machine,
             "batch_predict": Bulk(self, "Bulk", on=on, undelivered=undelivered).machine,
         }
-        monitoring.watch({verb: machine.machine for verb, machine in machines.items()}, serving.api)
-        monitoring.dashboard(
-            models,
-            [alarm for of in alarms.values() for alarm in of],
-            {verb: machine.machine for verb, machine in machines.items()},
-            name,
+        figures = monitoring.figures({verb: machine.machine for verb, machine in machines.items()}, serving.api)
+        system = alarms.of_system(figures)
+        of_datasets = {each.name: alarms.of_dataset(each) for each in datasets}
+        Dashboard(
+            self,
+            "Dashboard",
+            deployment=name,
+            models={model.name: watched[model.name] for model in models},
+            datasets=of_datasets,
+            system=system,
+            machines={verb: machine.machine for verb, machine in machines.items()},
+            predict_log=functions.log_group("predict").log_group_name,
         )
         for kind, machine in machines.items():
             machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)

@@ -125,9 +125,18 @@ class Train(Construct):
         return given.otherwise(none.next(admit))
 
     def start_by_itself(self, model: Model, alarms: Sequence[cloudwatch.Alarm]) -> None:
-        """Let new data, this model's alarms and its schedule start runs; ``admit`` decides about each."""
+        """Let new data, alarms and the model's schedule start runs; ``admit`` decides about each.
+
+        Parameters
+        ----------
+        model : Model
+            What is trained.
+        alarms : sequence of Alarm
+            Those that ask for a training run; there may be none.
+        """
         self._on_data(model)
-        self._on_alarm(model, alarms)
+        if alarms:
+            self._on_alarm(model, alarms)
         if model.retrain.schedule is not None:
             self._on_schedule(model)
 

@@ -75,6 +75,7 @@ def patch(state: Path) -> None:
         batch,
         callbacks,
         callers,
+        composites,
         conditions,
         events,
         functions,
@@ -97,6 +98,7 @@ def patch(state: Path) -> None:
     uploads.patch()
     ranges.patch()
     alarms.patch()
+    composites.patch()
     batch.patch(state)
     registry.patch(state)
 

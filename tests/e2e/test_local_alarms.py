@@ -117,3 +117,61 @@ def test_a_state_set_by_hand_is_told_too(cloud: Endpoint, changes: Callable[[str
     cloud.client("cloudwatch").set_alarm_state(AlarmName="manual", StateValue="ALARM", StateReason="a drill")
     change = wait_for(lambda: next(iter(changes("manual")), None))
     assert change["event"]["detail"]["state"]["reason"] == "a drill"
+
+
+def test_a_composite_alarm_of_a_template_follows_its_children_and_tells_the_event_bus(
+    cloud: Endpoint, changes: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    formation = cloud.client("cloudformation")
+    child = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "Namespace": "Perennial",
+            "MetricName": "drift",
+            "Statistic": "Maximum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+        },
+    }
+    resources: dict[str, Any] = {}
+    for name in ("fares", "tips"):
+        dimensions = [{"Name": "model", "Value": name}]
+        resources[name] = {**child, "Properties": {**child["Properties"], "AlarmName": name, "Dimensions": dimensions}}
+    rule = {
+        "Fn::Join": [
+            "",
+            ['ALARM("', {"Fn::GetAtt": ["fares", "Arn"]}, '") OR ALARM("', {"Fn::GetAtt": ["tips", "Arn"]}, '")'],
+        ]
+    }
+    resources["any"] = {
+        "Type": "AWS::CloudWatch::CompositeAlarm",
+        "Properties": {"AlarmName": "attention", "AlarmDescription": "look", "AlarmRule": rule},
+    }
+    template = json.dumps({"Resources": resources, "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["any", "Arn"]}}}})
+    formation.create_stack(StackName="composites", TemplateBody=template)
+    formation.get_waiter("stack_create_complete").wait(StackName="composites", WaiterConfig={"Delay": 1})
+
+    def attention() -> str:
+        found = cloud.client("cloudwatch").describe_alarms(AlarmNames=["attention"], AlarmTypes=["CompositeAlarm"])
+        return str(found["CompositeAlarms"][0]["StateValue"])
+
+    assert attention() == "OK"
+    measure(cloud, "tips", 2)
+    assert attention() == "ALARM"
+    change = wait_for(lambda: next((one for one in changes("attention") if _value(one) == "ALARM"), None))["event"]
+    (triggering,) = json.loads(change["detail"]["state"]["reasonData"])["triggeringAlarms"]
+    assert triggering["arn"].endswith(":alarm:tips")
+    assert "alarmRule" in change["detail"]["configuration"]
+    cloud.client("cloudwatch").set_alarm_state(AlarmName="tips", StateValue="OK", StateReason="mended")
+    assert attention() == "OK"
+    formation.delete_stack(StackName="composites")
+    formation.get_waiter("stack_delete_complete").wait(StackName="composites", WaiterConfig={"Delay": 1})
+    left = cloud.client("cloudwatch").describe_alarms(AlarmNames=["attention", "tips"], AlarmTypes=["CompositeAlarm"])
+    assert left["CompositeAlarms"] == []
+
+
+def _value(change: dict[str, Any]) -> str:
+    return str(change["event"]["detail"]["state"]["value"])

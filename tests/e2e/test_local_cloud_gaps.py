@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import functions
+from infra.local import composites, functions
 
 pytestmark = pytest.mark.e2e
 
@@ -76,6 +76,12 @@ def test_an_alarm_takes_every_dimension_for_its_own_and_tells_no_event_bus() -> 
     cloudwatch._evaluate_all_alarms()
     assert watched["StateValue"] == "ALARM"
     assert eventbridge._events_log_list() == []
+
+
+def test_a_template_may_not_name_a_composite_alarm() -> None:  # infra/local/composites.py
+    from ministack.services.cloudformation import provisioners
+
+    assert composites.KIND not in provisioners._RESOURCE_HANDLERS
 
 
 def test_an_exception_of_a_function_loses_its_name(tmp_path: Path) -> None:  # infra/local/functions.py

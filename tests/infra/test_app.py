@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,6 +30,7 @@ FREE_WHILE_IDLE = {
     "AWS::Batch::JobDefinition",
     "AWS::Batch::JobQueue",
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::DynamoDB::Table",
     "AWS::EC2::InternetGateway",
@@ -60,13 +60,6 @@ FREE_WHILE_IDLE = {
     "AWS::StepFunctions::StateMachine",
     "Custom::S3AutoDeleteObjects",
 }
-
-
-def alarms_of(stack: Synthesised, model: str) -> dict[str, dict[str, Any]]:
-    """Return a model's alarms, by metric."""
-    wanted = [{"Name": "Deployment", "Value": stack.name}, {"Name": "Model", "Value": model}]
-    found = stack.properties("AWS::CloudWatch::Alarm").values()
-    return {alarm["MetricName"]: alarm for alarm in found if alarm.get("Dimensions") == wanted}
 
 
 def offline(*command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -136,11 +129,13 @@ def test_what_an_idle_deployment_is_billed_for_is_what_the_documentation_says(
 ) -> None:
     rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", (ROOT / "docs" / "deploy-to-aws.md").read_text(), re.MULTILINE)
     said = dict(rows)
-    models = 1
+    models, datasets = 1, 1
     for stack in (dev, prod):
-        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 10 + 3 * models
+        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 11 + 8 * models + 2 * datasets
+        assert len(stack.resources("AWS::CloudWatch::CompositeAlarm")) == models
         assert len(stack.resources("AWS::CloudWatch::Dashboard")) == 1
-    assert (said["alarms"], said["dashboard"]) == ("10, and 3 for each model", "1")
+    assert said["alarms"] == "11, 8 for each model and 2 for each dataset; 3 with `expected.every`"
+    assert (said["composite alarms"], said["dashboard"]) == ("1 for each model", "1")
     endpoints = prod.properties("AWS::EC2::VPCEndpoint").values()
     billed = [len(found["SubnetIds"]) for found in endpoints if found["VpcEndpointType"] == "Interface"]
     assert said["`prod`: VPC endpoints"] == f"{sum(billed)} ({len(billed)} services in {billed[0]} zones)"
@@ -195,34 +190,9 @@ def test_locally_functions_use_the_packages_of_the_virtual_environment(local: Sy
     assert len(dev.resources("AWS::Lambda::LayerVersion")) == 5
 
 
-def test_each_threshold_of_a_model_is_an_alarm_that_may_train_it(stack: Synthesised) -> None:
-    alarms = alarms_of(stack, "taxi_fare")
-    assert {name: alarm["Threshold"] for name, alarm in alarms.items()} == {
-        "FeatureDrift": 0.25,
-        "PredictionDrift": 0.25,
-        "PerformanceRatio": 1.25,
-    }
-    for alarm in alarms.values():
-        assert (alarm["Namespace"], alarm["Statistic"], alarm["Period"]) == ("Perennial", "Maximum", 60)
-        assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1)
-        assert alarm["TreatMissingData"] == "notBreaching"
-    rules = stack.properties("AWS::Events::Rule").values()
-    (rule,) = [rule for rule in rules if rule["EventPattern"].get("source") == ["aws.cloudwatch"]]
-    assert rule["EventPattern"]["detail"] == {"state": {"value": ["ALARM"]}}
-    watched = {resource["Fn::GetAtt"][0] for resource in rule["EventPattern"]["resources"]}
-    names = {id: found["MetricName"] for id, found in stack.properties("AWS::CloudWatch::Alarm").items()}
-    assert sorted(names[id] for id in watched) == ["FeatureDrift", "PerformanceRatio", "PredictionDrift"]
-    assert '"kind":"alarm"' in rule["Targets"][0]["InputTransformer"]["InputTemplate"]
-
-
 def test_other_definitions_make_another_stack(synthesise: Synthesise, definitions_folder: Path) -> None:
     houses = synthesise(stage="dev", definitions=str(definitions_folder), name="houses")
     assert houses.name == "houses"
-    assert {name: alarm["Threshold"] for name, alarm in alarms_of(houses, "house_price").items()} == {
-        "FeatureDrift": 0.4,
-        "PredictionDrift": 0.5,
-        "PerformanceRatio": 1.5,
-    }
     assert "taxi" not in json.dumps(houses.template)
     schedules = houses.properties("AWS::Scheduler::Schedule").values()
     assert sorted(found["ScheduleExpression"] for found in schedules) == ["rate(1 hour)", "rate(7 days)"]

@@ -12,7 +12,7 @@ from tests.infra.synthesised import Synthesised
 def test_each_figure_that_the_monitor_publishes_has_an_alarm_that_watches_it(dev: Synthesised) -> None:
     alarms = dev.properties("AWS::CloudWatch::Alarm").values()
     watched = [alarm["MetricName"] for alarm in alarms if alarm.get("Namespace") == NAMESPACE]
-    assert sorted(watched) == sorted(METRICS)  # the example has one model
+    assert set(METRICS) <= set(watched)
 
 
 def test_the_lines_of_the_prediction_log_are_carried_to_the_function_that_keeps_them(stack: Synthesised) -> None:

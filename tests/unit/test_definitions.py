@@ -312,7 +312,18 @@ WRONG = [
         "monitor.performance_ratio: should be greater than 1",
     ),
     (FARE, '"1 hour"', '"1h"', "retrain.cooldown: a duration is written like"),
-    (FARE, "[retrain]", "[retrain]\non_alarm = 1", "retrain.on_alarm: should be true or false, not 1"),
+    (
+        FARE,
+        "[retrain]",
+        "[retrain]\non_alarm = 1",
+        "retrain.on_alarm: should be true, false or a list of signals, such as .*, not 1",
+    ),
+    (
+        FARE,
+        "[retrain]",
+        '[retrain]\non_alarm = ["performence"]',
+        "there is no signal 'performence'; there are features",
+    ),
     (FARE, "[gate]", "[gates]", "gates: is not a key.*did you mean gate"),
 ]
 

@@ -1,5 +1,6 @@
 """What a user writes: datasets, feature views and models, as checked models of TOML and SQL files."""
 
+from perennial.definitions.alarms import SIGNALS, Alarms, Expected, Signal, SignalName, SignalRule
 from perennial.definitions.base import Definition, Duration, Expression, Length, Name, Scalar, parse_duration
 from perennial.definitions.dataset import Bounds, Column, Dataset, FileRules, Rule
 from perennial.definitions.delivery import LONGEST_DELIVERY, Delivery
@@ -13,6 +14,8 @@ __all__ = [
     "LONGEST_DELIVERY",
     "METRICS",
     "NAME",
+    "SIGNALS",
+    "Alarms",
     "Bounds",
     "Candidate",
     "Column",
@@ -20,6 +23,7 @@ __all__ = [
     "Definition",
     "Delivery",
     "Duration",
+    "Expected",
     "Expression",
     "FeatureView",
     "FileRules",
@@ -35,6 +39,9 @@ __all__ = [
     "Rule",
     "Scalar",
     "Search",
+    "Signal",
+    "SignalName",
+    "SignalRule",
     "Space",
     "Split",
     "Task",

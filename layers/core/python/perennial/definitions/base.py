@@ -7,7 +7,7 @@ import json
 import re
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -57,9 +57,12 @@ class Definition(BaseModel):
     """Base of every definition: frozen, unknown keys refused, fingerprinted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    beside_the_meaning: ClassVar[frozenset[str]] = frozenset()
+    """Fields that change nothing about what is made: when people are told, say."""
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (64 hex digits) of the definition's meaning: comments and key order do not count."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        meaning = self.model_dump(mode="json", exclude=set(self.beside_the_meaning))
+        canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from perennial.definitions.alarms import Expected
 from perennial.definitions.base import Definition, Expression, Length, Name, Scalar
 from perennial.utc import aware_utc
 
@@ -147,6 +148,7 @@ class FileRules(Definition):
 class Dataset(Definition):
     """The contract of what is uploaded under ``<name>/`` (``datasets/<name>.toml``)."""
 
+    beside_the_meaning: ClassVar[frozenset[str]] = frozenset({"expected"})
     name: Name
     """The file's name."""
     description: str = ""
@@ -173,6 +175,8 @@ class Dataset(Definition):
     """Where event times must lie."""
     file: FileRules = FileRules()
     """What must hold for a file as a whole."""
+    expected: Expected = Expected()
+    """What uploads are usually like; of others people are told."""
 
     @model_validator(mode="after")
     def _event_time_is_a_timestamp(self) -> Dataset:

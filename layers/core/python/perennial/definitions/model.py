@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from perennial.definitions.alarms import SIGNALS, Alarms, Chosen, SignalName
 from perennial.definitions.base import Definition, Duration, Expression, Length, Name
 from perennial.definitions.delivery import Delivery
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Search, Split, Task
@@ -33,8 +34,8 @@ class Retrain(Definition):
     """Rows that the dataset must hold before the first model is trained."""
     new_rows: int | None = Field(default=None, ge=1)
     """Rows beyond the champion's training data that start a run; None means that new data alone does not."""
-    on_alarm: bool = True
-    """Whether an alarm of this model starts a run."""
+    on_alarm: Chosen = True
+    """Which alarms of this model start a run: those named, none, or (true) all that training may mend."""
     schedule: Length | None = None
     """How often a run is started by the clock; None means never."""
     cooldown: Duration = timedelta(0)
@@ -54,6 +55,7 @@ Missing = Literal["impute", "reject"]
 class Model(Definition):
     """A model that the system trains, serves and watches (``models/<name>.toml``)."""
 
+    beside_the_meaning: ClassVar[frozenset[str]] = frozenset({"alarms"})
     name: Name
     """The file's name."""
     description: str = ""
@@ -99,6 +101,8 @@ class Model(Definition):
     """Of the model card: what they are not for."""
     monitor: Monitor = Monitor()
     """When the champion counts as drifting."""
+    alarms: Alarms = Alarms()
+    """Which of the signals become alarms."""
     log: Log = Log()
     """What is kept of requests."""
     retrain: Retrain = Retrain()
@@ -140,6 +144,14 @@ class Model(Definition):
         return self
 
     @model_validator(mode="after")
+    def _alarms_that_train_are_on(self) -> Model:
+        named = self.retrain.on_alarm
+        for name in named if not isinstance(named, bool) else ():
+            if name in self.alarms.off:
+                raise ValueError(f"retrain.on_alarm names {name}, which is in alarms.off")
+        return self
+
+    @model_validator(mode="after")
     def _preprocessing_names_features(self) -> Model:
         known = {f"{view}.{column}" for view, columns in self.features.items() for column in columns}
         for name in self.preprocessing:
@@ -174,6 +186,14 @@ class Model(Definition):
         searched = any(candidate.space for candidate in self.candidates)
         stretches = max(self.split.backtests, self.search.folds if searched else 0)
         return max(history for history in histories if history is not None) + stretches * self.split.holdout
+
+    @property
+    def training_alarms(self) -> tuple[SignalName, ...]:
+        """The signals whose alarm asks for a training run; `admit` refuses it where ``retrain.on_alarm`` is false."""
+        named = self.retrain.on_alarm
+        if isinstance(named, bool):
+            return tuple(name for name in self.alarms.on if SIGNALS[name].trains)
+        return tuple(name for name in self.alarms.on if name in named)
 
     @property
     def more_is_better(self) -> bool:

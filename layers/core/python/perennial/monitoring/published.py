@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perennial.definitions import SIGNALS, SignalName
 from perennial.monitoring.quality import LARGEST_RATIO, worsening
 from perennial.monitoring.signals import Policy, Signal, Signals
 from perennial.monitoring.window import PREDICTION, RECONSTRUCTION
 
-METRICS = {
-    "FeatureDrift": "features",
-    "PredictionDrift": "predictions",
-    "MultivariateDrift": "multivariate",
-    "DataQuality": "quality",
-    "Volume": "volume",
-    "Freshness": "freshness",
-    "PerformanceRatio": "performance",
-    "EstimatedPerformanceRatio": "estimated",
-    "PredictionsLost": "lost",
-}
+METRICS: dict[str, str] = {signal.metric: name for name, signal in SIGNALS.items()} | {"PredictionsLost": "lost"}
 """Name of each metric that is published of a model to its signal. All but the last are divided by their limits; of
 ``lost`` the limit is that there are none."""
 
 
-def group_of(signal: Signal) -> str:
+def group_of(signal: Signal) -> SignalName:
     """Return which of the published signals a comparison belongs to."""
     if signal.subject == PREDICTION:
         return "predictions"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from perennial import keys
+from perennial.definitions import Monitor
 from perennial.monitoring.arrivals import Arrival, freshness, volume
 from perennial.ports import ObjectStore
 from perennial.records import Champion, Record
@@ -25,28 +26,34 @@ _OUTLASTS = 2.0
 class Arrivals(Record):
     """How a model's predictions came lately."""
 
-    days: tuple[int, ...]
+    days: tuple[int, ...] = ()
     """Rows of each 24 hours, the latest first; it is complete but for what is still on its way to the log."""
-    volume: Arrival | None
+    silence: float | None = None
+    """Seconds since the last prediction; None without one in all that time."""
+    volume: Arrival | None = None
     """The latest day against the others; None with too few of them."""
-    freshness: Arrival | None
-    """The time since the last prediction against the longest gap of each earlier day."""
+    freshness: Arrival | None = None
+    """``silence`` against the longest gap of each earlier day."""
 
-    def figures(self, level: float, least: float) -> dict[str, float]:
+    def figures(self, limits: Monitor, called_every: timedelta | None) -> dict[str, float]:
         """Return both, divided by their limits.
 
         Parameters
         ----------
-        level : float
-            How unlikely a day's rows must be by chance.
-        least : float
-            Least change of a day's rows, relative to the mean of the others.
+        limits : Monitor
+            How unlikely, and how large a change of a day's rows must be.
+        called_every : timedelta or None
+            How long nobody may call; None: twice as long as the longest gap of the earlier days.
         """
         found: dict[str, float] = {}
         if self.volume is not None:
-            size = abs(self.volume.value / self.volume.expected - 1) / least
-            found["volume"] = size if self.volume.chance <= level else min(size, 1.0)
-        if self.freshness is not None:
+            size = abs(self.volume.value / self.volume.expected - 1) / limits.min_volume
+            found["volume"] = size if self.volume.chance <= limits.level else min(size, 1.0)
+        elif called_every is not None and self.silence is not None:
+            found["volume"] = 0.0  # said, though nothing is known yet: of such a model silence is an alarm
+        if called_every is not None and self.silence is not None:
+            found["freshness"] = self.silence / called_every.total_seconds()
+        elif self.freshness is not None:
             found["freshness"] = self.freshness.value / (_OUTLASTS * max(self.freshness.expected, _SHORTEST))
         return found
 
@@ -56,17 +63,19 @@ def arrivals_lately(store: ObjectStore, champion: Champion, now: datetime) -> Ar
     end = now - SETTLED
     parts = sorted(_parts(store, champion, end - (DAYS + 1) * DAY, end))
     if not parts:
-        return Arrivals(days=(), volume=None, freshness=None)
+        return Arrivals()
     whole = min((end - parts[0][0]) // DAY, DAYS + 1)  # days of which the beginning was seen
     rows = [0] * (whole + 1)
     for at, number in parts:
         rows[min((end - at) // DAY, whole)] += number
     days = rows[:whole]
     moments = [at for at, _ in parts]
+    silence = (end - moments[-1]).total_seconds()
     return Arrivals(
         days=tuple(days),
+        silence=silence,
         volume=volume(days[1:], days[0]) if days else None,
-        freshness=freshness(_longest_gaps(moments, end, whole), (end - moments[-1]).total_seconds()),
+        freshness=freshness(_longest_gaps(moments, end, whole), silence),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,12 +11,12 @@ from pydantic import ValidationError
 
 from perennial import keys
 from perennial.data.prediction_columns import LoggedRows
-from perennial.definitions import Monitor
+from perennial.definitions import Model, Monitor
 from perennial.errors import DataError
 from perennial.manifest import Manifest
 from perennial.monitoring.baseline import Baseline
 from perennial.monitoring.manifest_baseline import manifest_baseline
-from perennial.monitoring.published import multiple, published
+from perennial.monitoring.published import group_of, multiple, published
 from perennial.monitoring.quality import measure, worsening
 from perennial.monitoring.sentences import sentence
 from perennial.monitoring.signals import Policy, Signals, assess
@@ -65,7 +66,8 @@ def look(ports: Ports, champion: Champion, reader: LogReader, *, hourly: bool) -
         The version's manifest or baseline is not what was registered.
     """
     at = ports.clock.now()
-    limits = ports.definitions.model(champion.model).monitor
+    model = ports.definitions.model(champion.model)
+    limits = model.monitor
     policy = policy_for(limits)
     manifest = read_manifest(ports.artifacts.get(champion.manifest_key), champion.manifest_sha256)
     baseline = read_baseline(ports.artifacts, manifest, reader)
@@ -79,7 +81,7 @@ def look(ports: Ports, champion: Champion, reader: LogReader, *, hourly: bool) -
     labelled = latest_labelled(reader, champion.model, champion.version, first, at.date(), limits.rows, kept)
     arrivals = arrivals_lately(ports.artifacts, champion, at) if hourly else None
     lost = lost_lately(reader, champion, at) if hourly else None
-    assessment = _assessment(at, manifest, limits, window, signals, labelled, arrivals).model_copy(
+    assessment = _assessment(at, manifest, model, window, signals, labelled, arrivals).model_copy(
         update={"lost": lost, "first_window": everything and window is not None}
     )
     told = sentence(assessment, manifest.metric, manifest.metrics.get(manifest.metric), limits.min_rows)
@@ -123,16 +125,17 @@ def read_baseline(store: ObjectStore, manifest: Manifest, reader: LogReader) -> 
 def _assessment(
     at: datetime,
     manifest: Manifest,
-    limits: Monitor,
+    model: Model,
     window: Counted | None,
     signals: Signals | None,
     labelled: Labelled,
     arrivals: Arrivals | None,
 ) -> Assessment:
     """Put the figures of a look together; each is absent where there were too few rows for it."""
+    limits, off = model.monitor, set(model.alarms.off)
     policy = policy_for(limits)
     figures = published(signals, policy) if signals else {}
-    figures |= arrivals.figures(limits.level, limits.min_volume) if arrivals else {}
+    figures |= arrivals.figures(limits, model.alarms.called_every) if arrivals else {}
     performance = ratio = None
     if labelled.predictions is not None and len(labelled.labels) >= limits.min_rows:
         performance = performance_of(manifest, labelled.labels, labelled.predictions)
@@ -162,9 +165,9 @@ def _assessment(
         estimated_high=estimated.high if estimated else None,
         estimated_ratio=worsening(estimated.metric, estimated.reference, estimated.value) if estimated else None,
         figures=figures,
-        moved=_moved(signals, policy) if signals else (),
+        moved=_moved(signals, policy, off) if signals else (),
         baseline="manifest" if manifest.baseline_sha256 is None else "file",
-        attention=any(figure > 1 for figure in figures.values()),
+        attention=any(figure > 1 for name, figure in figures.items() if name not in off),
     )
 
 
@@ -191,8 +194,10 @@ def _largest_index(signals: Signals | None) -> tuple[str | None, float | None]:
     return worst, None if worst is None else found[worst]
 
 
-def _moved(signals: Signals, policy: Policy) -> tuple[Moved, ...]:
-    largest = sorted(signals.alarms, key=lambda one: -multiple(one, policy))
+def _moved(signals: Signals, policy: Policy, off: Collection[str]) -> tuple[Moved, ...]:
+    """Return the largest changes, without those of signals that have no alarm."""
+    watched = (one for one in signals.alarms if group_of(one) not in off)
+    largest = sorted(watched, key=lambda one: -multiple(one, policy))
     return tuple(
         Moved(
             subject=one.subject,
