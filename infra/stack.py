@@ -118,7 +118,11 @@ ACCESS: dict[str, Access] = {
     ),
     "authorize": Access(),  # and the values of the clients' keys, below
     "monitor": Access(
-        reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
+        reads=("models/*", "predictions/*", "labels/*"),
+        writes=("reports/monitoring/*",),
+        catalog="write",
+        partitions=_MODELS,
+        metrics=True,
     ),
 }
 """What each step may touch, whether it is a function, a job or either."""

@@ -80,3 +80,7 @@ class Assessment(Record):
     """What moved, for people."""
     report_key: str | None = None
     """The latest report of this version, JSON; the page for people stands beside it, with the suffix ``html``."""
+    reported_at: Moment | None = None
+    """When that was written."""
+    report_of_attention: bool = False
+    """Whether it is of a look that found that attention is needed."""

@@ -10,8 +10,12 @@ from perennial.ports import Metric, Ports
 from perennial.records import Assessment, Champion
 from perennial.steps.log_window import LogReader
 from perennial.steps.looking import look
+from perennial.steps.monitoring_report import report_is_due, write_monitoring_report
 
 __all__ = ["METRICS", "Findings", "Request", "run"]
+
+_REPORTED = ("report_key", "reported_at", "report_of_attention")
+"""What a look without a report takes over from the one before it."""
 
 
 class Request(BaseModel):
@@ -66,8 +70,17 @@ def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Find
 
 
 def _assess(ports: Ports, champion: Champion, reader: LogReader, *, hourly: bool) -> Assessment:
+    """Look, write a report if one is due, publish and record."""
     seen = look(ports, champion, reader, hourly=hourly)
-    assessment = seen.assessment
+    found = seen.assessment
+    before = next(iter(ports.catalog.assessments(champion.model, 1)), None)
+    if report_is_due(before, found):
+        key = write_monitoring_report(ports, seen, reader)
+        update = {"report_key": key, "reported_at": found.at, "report_of_attention": found.attention}
+    else:
+        same = before is not None and before.version == found.version
+        update = before.model_dump(include=set(_REPORTED)) if same and before is not None else {}
+    assessment = found.model_copy(update=update)
     _publish(ports, assessment)
     return assessment
 
