@@ -18,7 +18,7 @@ from perennial.monitoring.baseline import Baseline
 from perennial.monitoring.window import RECONSTRUCTION, Window, count
 from perennial.serving.ids import moment_of
 from perennial.steps.log_window import LogReader, answered, groups_newest_first, some_groups
-from perennial.steps.prediction_log import window_of
+from perennial.steps.prediction_log import rows_in, window_of
 
 _AT_ONCE = 32_768
 """Rows that are read at the same time; what is delivered together is not divided."""
@@ -63,12 +63,14 @@ def watched_rows(
     groups = groups_newest_first(reader, manifest.model, manifest.version, start, until)
     recent = takewhile(lambda group: back_to is None or _began(group) >= back_to, groups)
     parts: list[Counted] = []
-    missing = rows
+    missing, held = rows, 0
     while missing > 0 and (wanted := some_groups(recent, min(missing, _AT_ONCE))):
+        held += sum(rows_in(key) for group in wanted for key in group)
         for part in _counted(reader, manifest, baseline, wanted, missing, scored=rows - missing < _SCORED):
             parts.append(part)
             missing -= part.rows
-    return (_sum(parts) if parts else None), missing > 0 and back_to is None
+    everything = back_to is None and held <= rows and next(recent, None) is None
+    return (_sum(parts) if parts else None), everything
 
 
 def _counted(
