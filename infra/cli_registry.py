@@ -97,6 +97,20 @@ def promote(
 
 
 @registry.command()
+def alarms(
+    model: Annotated[str | None, typer.Argument(help="Only those of this model.")] = None,
+    stage: Stage = "local",
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """Show which alarms are on, and what they mean."""
+    from infra.alarm_states import list_alarms
+
+    content, tables = list_alarms(Deployment.connect(stage, name), model)
+    Display(json).result(content, *tables)
+
+
+@registry.command()
 def suspend(
     model: str,
     reason: Annotated[str, typer.Option(help="Why: refused runs repeat it.")],

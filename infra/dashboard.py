@@ -102,11 +102,15 @@ class Dashboard(Construct):
             ["AWS/ApiGateway", "Latency", "ApiName", api, {"stat": stat, "label": stat}] for stat in ("p50", "p99")
         ]
         calls = [["AWS/ApiGateway", name, "ApiName", api] for name in ("Count", "4XXError", "5XXError")]
-        lost = [[METRICS_NAMESPACE, "PredictionsLost", "Deployment", self._deployment]]
+        faults = [
+            [METRICS_NAMESPACE, "PredictionsLost", "Deployment", self._deployment],
+            [METRICS_NAMESPACE, "Withdrawn", "Deployment", self._deployment],
+            [f"{METRICS_NAMESPACE}/{self._deployment}", "StandIn"],
+        ]
         return [
             self._graph("API: latency (ms)", latency, "p50"),
             self._graph("API: calls and errors", calls, "Sum"),
-            self._graph("Predictions that did not come to their log", lost, "Maximum"),
+            self._graph("Predictions lost, versions withdrawn, stand-ins", faults, "Maximum"),
             self._graph("Runs", runs, "Sum"),
         ]
 

@@ -60,14 +60,15 @@ SHAPES: dict[str, Shape] = {
     "describe": Shape(memory=1024, seconds=29),
     "authorize": Shape(memory=1024, seconds=10, packages="auth", auth="jwt"),
     "monitor": Shape(memory=1769, seconds=300),
+    "tell": Shape(memory=1024, seconds=60),
 }
 """Every verb that is a function; what is too large for one is a job (see ``infra.batch``).
 
 API Gateway waits 29 seconds for an answer, so nothing behind it may run longer.
 """
 
-NOT_WAITED_FOR = ("monitor", "log_predictions")
-"""The functions that are called by who does not wait for them: the clock, and CloudWatch Logs."""
+NOT_WAITED_FOR = ("monitor", "log_predictions", "tell")
+"""The functions that are called by who does not wait for them: the clock, CloudWatch Logs, and an alarm."""
 RAW_DAYS = 3
 """How long the log of ``predict`` is kept, which has every request's values: in minutes the prediction log has them."""
 
@@ -153,6 +154,12 @@ class Functions(Construct):
     def log_group(self, verb: str) -> logs.ILogGroup:
         """Return the log group of a verb's function."""
         return self._log_groups[verb]
+
+    def role(self, verb: str) -> iam.IRole:
+        """Return the role of a verb's function."""
+        role = self._functions[verb].role
+        assert role is not None
+        return role
 
     def _role(self, verb: str, group: logs.ILogGroup, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
         write_logs = iam.PolicyStatement(

@@ -11,6 +11,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sqs as sqs
@@ -23,6 +24,8 @@ from infra.stage import Stage
 from infra.storage import Storage
 
 ATTEMPTS = 3
+STAND_IN = "stand_in"
+"""What ``predict`` calls it when the version before the champion answers in its place."""
 
 
 def queue(
@@ -86,7 +89,7 @@ class Monitoring(Construct):
         )
 
     def figures(
-        self, machines: Mapping[str, sfn.StateMachine], api: apigateway.RestApi
+        self, machines: Mapping[str, sfn.StateMachine], api: apigateway.RestApi, predict_log: logs.ILogGroup
     ) -> dict[str, tuple[cloudwatch.IMetric, str]]:
         """Return the metrics of the system itself, each of which is to be zero, with what it means if it is not."""
         minutes = Duration.minutes(5)
@@ -100,18 +103,23 @@ class Monitoring(Construct):
                 "the monitor failed three times: see its log and the queue Failed",
             ),
             "predictions-lost": (
-                cloudwatch.Metric(
-                    namespace=METRICS_NAMESPACE,
-                    metric_name="PredictionsLost",
-                    dimensions_map={"Deployment": self._deployment},
-                    statistic="Maximum",
-                    period=minutes,
-                ),
+                self._own("PredictionsLost", "Maximum"),
                 "predictions did not come to their log: see the log of log_predictions and the queue Undelivered",
             ),
             "predict-5xx": (
                 api.metric_server_error(period=minutes, statistic="Sum"),
                 "the API answered with a server error: see `perennial logs predict`",
+            ),
+        }
+        metrics |= {
+            "version-withdrawn": (
+                self._own("Withdrawn", "Sum"),
+                "a version that stood beside the champion was found wanting and taken back: see `perennial models`",
+            ),
+            "stand-in": (
+                self._stands_in(predict_log).metric(statistic="Sum", period=minutes),
+                "the champion's files are not what was registered, and the version before it answers: see "
+                "`perennial logs predict` and roll back, or train",
             ),
         }
         for verb, machine in machines.items():
@@ -120,6 +128,29 @@ class Monitoring(Construct):
                 f"a run of {verb} failed: see `perennial runs --kind {verb}`",
             )
         return metrics
+
+    def _own(self, name: str, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=METRICS_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"Deployment": self._deployment},
+            statistic=statistic,
+            period=Duration.minutes(5),
+        )
+
+    def _stands_in(self, predict_log: logs.ILogGroup) -> logs.MetricFilter:
+        """Count what ``predict`` says when another version answers in the champion's place.
+
+        A line's metric has no dimensions but what the line says, so the deployment is in the namespace.
+        """
+        return logs.MetricFilter(
+            self,
+            "StandIn",
+            log_group=predict_log,
+            filter_pattern=logs.FilterPattern.string_value("$.message", "=", STAND_IN),
+            metric_namespace=f"{METRICS_NAMESPACE}/{self._deployment}",
+            metric_name="StandIn",
+        )
 
     def _fill(self, storage: Storage) -> None:
         events.Rule(

@@ -13,8 +13,9 @@ _INTERFACES = {
     "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
     "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+    "Metrics": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_MONITORING,
 }
-"""What a job without a public address needs beyond S3 and DynamoDB: its image and its log."""
+"""What a job without a public address needs beyond S3 and DynamoDB: its image, its log and its metrics."""
 
 
 class Network(Construct):

@@ -26,6 +26,7 @@ from infra.ingest import Ingest
 from infra.machine import Foundation, Machine
 from infra.monitoring import Monitoring, queue
 from infra.network import Network
+from infra.people import People
 from infra.prediction_log import PredictionLog
 from infra.rebuild import Rebuild
 from infra.serving import Serving
@@ -36,6 +37,7 @@ from perennial import keys
 from perennial.client.deployment import machine_output
 from perennial.definitions.files import Definitions
 from perennial.settings import Settings
+from perennial.steps import tell
 
 _MODELS = ("MODELS", "MODEL#*")
 """Patterns of the catalog's partitions about models (see ``perennial.keys``)."""
@@ -50,6 +52,7 @@ ACCESS: dict[str, Access] = {
         writes=("snapshots/*", "quarantine/*", "reports/ingest/*"),
         deletes=("snapshots/*", "quarantine/*", "reports/ingest/*"),  # what was forgotten while it was ingested
         catalog="write",
+        metrics=True,
     ),
     "backfill": Access(catalog="write"),
     "gather": Access(catalog="write"),
@@ -89,9 +92,11 @@ ACCESS: dict[str, Access] = {
         catalog="write",
     ),
     "smoke": Access(reads=("models/*",), catalog="write"),
-    "advance": Access(reads=("models/*", "predictions/*", "labels/*"), writes=("reports/delivery/*",), catalog="write"),
+    "advance": Access(
+        reads=("models/*", "predictions/*", "labels/*"), writes=("reports/delivery/*",), catalog="write", metrics=True
+    ),
     "promote": Access(reads=("models/*",), catalog="write"),
-    "fail": Access(catalog="lock"),
+    "fail": Access(catalog="lock", metrics=True),
     "predict": Access(reads=("models/*",), catalog="read", partitions=_MODELS, online="read"),
     "log_predictions": Access(reads=("models/*",), writes=("predictions/*",)),
     "feedback": Access(
@@ -124,6 +129,7 @@ ACCESS: dict[str, Access] = {
         partitions=_MODELS,
         metrics=True,
     ),
+    "tell": Access(catalog="write", partitions=(*_MODELS, keys.claim(f"{tell.TOLD}*")[0])),
 }
 """What each step may touch, whether it is a function, a job or either."""
 JOBS = ("ingest", "features", "training_set", "score", "forget", "trial", "train", "take_submission", "rebuild")
@@ -177,7 +183,8 @@ class Perennial(Stack):
         name = self.stack_name
         storage = self.storage = Storage(self, "Storage", stage=stage)
         code = Code(self, "Code", definitions=folder, third_party=stage.third_party_layers)
-        settings = self._settings(stage, code)
+        people = People(self, "People", stage=stage, deployment=name, key=storage.key)
+        settings = self._settings(stage, code, people)
         statements = {step: access.statements(storage) for step, access in ACCESS.items()}
         undelivered = self._dead_letters()
         functions = Functions(
@@ -235,9 +242,17 @@ class Perennial(Stack):
             "rebuild": Rebuild(self, "Rebuild", on=on).machine,
             "batch_predict": Bulk(self, "Bulk", on=on, undelivered=undelivered).machine,
         }
-        figures = monitoring.figures({verb: machine.machine for verb, machine in machines.items()}, serving.api)
+        figures = monitoring.figures(
+            {verb: machine.machine for verb, machine in machines.items()}, serving.api, functions.log_group("predict")
+        )
         system = alarms.of_system(figures)
         of_datasets = {each.name: alarms.of_dataset(each) for each in datasets}
+        attention = [each.attention for each in watched.values() if each.attention]
+        of_uploads = [alarm for of in of_datasets.values() for alarm in of]
+        people.hear_of([*attention, *of_uploads, *system], tell=functions["tell"], undelivered=undelivered)
+        # Beside its role's own policy: what it may publish to is nobody else's.
+        publish = iam.PolicyStatement(actions=["sns:Publish"], resources=[people.topic.topic_arn])
+        iam.Policy(self, "Tell", roles=[functions.role("tell")], statements=[publish])
         Dashboard(
             self,
             "Dashboard",
@@ -270,13 +285,14 @@ class Perennial(Stack):
             self, "DeadLetters", queue_arn=undelivered.queue_arn, queue_name=undelivered.queue_name
         )
 
-    def _settings(self, stage: Stage, code: Code) -> Settings:
+    def _settings(self, stage: Stage, code: Code, people: People) -> Settings:
         return Settings(
             deployment=self.stack_name,
             raw_bucket=self.storage.raw.bucket_name,
             artifacts_bucket=self.storage.artifacts.bucket_name,
             catalog_table=self.storage.catalog.table_name,
             online_table=self.storage.online.table_name,
+            topic_arn=people.topic.topic_arn,
             code_version=code.version,
             auth=stage.auth,
             pointer_ttl_seconds=stage.pointer_ttl_seconds,
@@ -376,6 +392,7 @@ class Perennial(Stack):
             "CatalogTable": settings.catalog_table,
             "OnlineTable": settings.online_table,
             "ApiUrl": serving.api.url,
+            "TopicArn": settings.topic_arn,
             "LogGroups": logs_prefix(settings.deployment),
             **{machine_output(verb): machine.state_machine_arn for verb, machine in machines.items()},
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -97,6 +97,8 @@ class Stage(BaseModel):
     """Whose tokens count, of ``auth = "jwt"``."""
     clients: tuple[Client, ...] = ()
     """Clients with a usage plan of their own; of ``auth = "api_key"`` all that there are."""
+    notify: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    """E-mail addresses of those who are told when something needs people; each confirms once."""
     job_vcpus: Literal[2, 4] = 2
     """Virtual processors of a training job."""
     job_gibibytes: Literal[8, 16] = 8
@@ -143,8 +145,8 @@ class Stage(BaseModel):
         return self
 
 
-CONTEXT = ("auth", "issuer", "audience", "jwks", "clients")
-"""Context values that say who may call."""
+CONTEXT = ("auth", "issuer", "audience", "jwks", "clients", "notify")
+"""Context values that say who may call, and who is told."""
 
 
 STAGES: dict[str, Stage] = {
@@ -184,7 +186,7 @@ STAGES: dict[str, Stage] = {
 
 
 def stage(name: str, context: Mapping[str, Any] | None = None) -> Stage:
-    """Return the stage of that name, with what a deployment's context says of its callers.
+    """Return the stage of that name, with what a deployment's context says of its callers and of who is told.
 
     Parameters
     ----------
@@ -192,7 +194,8 @@ def stage(name: str, context: Mapping[str, Any] | None = None) -> Stage:
         The stage.
     context : mapping or None
         ``auth``; with ``auth=jwt`` ``issuer``, ``audience`` and ``jwks``; ``clients``, such as
-        ``shop,report:5:10:1000`` (name, calls per second, calls at once, calls a day).
+        ``shop,report:5:10:1000`` (name, calls per second, calls at once, calls a day);
+        ``notify``, e-mail addresses with commas between.
 
     Raises
     ------
@@ -209,6 +212,8 @@ def stage(name: str, context: Mapping[str, Any] | None = None) -> Stage:
         return STAGES[name]
     try:
         clients = [Client.parse(text) for text in str(given.pop("clients", "")).split(",") if text.strip()]
+        if "notify" in given:
+            given["notify"] = [address.strip() for address in str(given["notify"]).split(",") if address.strip()]
         tokens = {key: given.pop(key) for key in ("issuer", "audience", "jwks") if key in given}
         changes = given | {"clients": clients} | ({"tokens": tokens} if tokens else {})
         return Stage.model_validate(STAGES[name].model_dump() | changes)

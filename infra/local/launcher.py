@@ -81,6 +81,7 @@ def patch(state: Path) -> None:
         functions,
         identity,
         machines,
+        metric_filters,
         ranges,
         registry,
         subscriptions,
@@ -91,6 +92,7 @@ def patch(state: Path) -> None:
     conditions.patch()
     functions.patch()
     subscriptions.patch()
+    metric_filters.patch()
     events.patch()
     machines.patch()
     callbacks.patch()

@@ -84,6 +84,25 @@ def test_a_template_may_not_name_a_composite_alarm() -> None:  # infra/local/com
     assert composites.KIND not in provisioners._RESOURCE_HANDLERS
 
 
+def test_a_metric_filter_counts_nothing() -> None:  # infra/local/metric_filters.py
+    from ministack.services import cloudwatch, cloudwatch_logs
+
+    cloudwatch_logs._create_log_group({"logGroupName": "counted"})
+    cloudwatch_logs._create_log_stream({"logGroupName": "counted", "logStreamName": "s"})
+    transformation = {"metricName": "Seen", "metricNamespace": "Logs", "metricValue": "1"}
+    cloudwatch_logs._put_metric_filter(
+        {
+            "logGroupName": "counted",
+            "filterName": "f",
+            "filterPattern": '{ $.message = "seen" }',
+            "metricTransformations": [transformation],
+        }
+    )
+    event = {"timestamp": int(time.time() * 1000), "message": '{"message": "seen"}'}
+    cloudwatch_logs._put_log_events({"logGroupName": "counted", "logStreamName": "s", "logEvents": [event]})
+    assert not [key for key, _ in cloudwatch._metrics.items() if key[1] == "Seen"]
+
+
 def test_an_exception_of_a_function_loses_its_name(tmp_path: Path) -> None:  # infra/local/functions.py
     from ministack.core import lambda_runtime
 

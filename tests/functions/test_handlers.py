@@ -37,11 +37,12 @@ import functions.score
 import functions.search
 import functions.settle_approval
 import functions.smoke
+import functions.tell
 import functions.training_set
 from perennial import keys
 from perennial.aws.handler import logger
 from perennial.errors import DefinitionError, TransientError
-from perennial.fakes import FakeObjectStore, FixedClock
+from perennial.fakes import FakeObjectStore, FakePeople, FixedClock
 from perennial.ports import Ports
 from perennial.steps.backfill import part_run
 from perennial.training.submission import Submission
@@ -52,7 +53,7 @@ from tests.support.prediction_logs import deliver
 
 FUNCTIONS = Path(functions.ingest.__file__).parent
 STEPS = ("ingest", "features", "admit", "training_set", "train", "evaluate", "register", "smoke", "advance", "promote")
-OF_OTHERS = ("describe", "predict", "feedback", "monitor", "log_predictions")
+OF_OTHERS = ("describe", "predict", "feedback", "monitor", "log_predictions", "tell")
 """The verbs whose events are made by services, in forms of their own."""
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": functions.ingest.handler,
@@ -78,6 +79,7 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     "describe": functions.describe.handler,
     "log_predictions": functions.log_predictions.handler,
     "monitor": functions.monitor.handler,
+    "tell": functions.tell.handler,
 }
 
 
@@ -194,6 +196,14 @@ def test_register_gives_the_first_version_its_number(uploaded: Ports) -> None:
     found = up_to("register", uploaded)
     assert (found["version"], found["passed"]) == (1, True)
     assert uploaded.catalog.run("train-1").status == "succeeded"
+
+
+def test_an_alarm_is_told_to_people(ports: Ports) -> None:
+    assert isinstance(ports.people, FakePeople)
+    found = call("tell", ports)
+    assert found == {"alarm": "test-taxi_fare-needs-attention", "subject": "taxi_fare needs attention"}
+    ((_, text),) = ports.people.messages
+    assert "- PerformanceRatio: the predictions are worse than was promised" in text
 
 
 def test_a_version_waits_for_a_person_who_is_heard(uploaded: Ports, caplog: pytest.LogCaptureFixture) -> None:

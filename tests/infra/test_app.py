@@ -51,9 +51,12 @@ FREE_WHILE_IDLE = {
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
     "AWS::Logs::SubscriptionFilter",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
     "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
     "AWS::Scheduler::Schedule",
@@ -131,10 +134,10 @@ def test_what_an_idle_deployment_is_billed_for_is_what_the_documentation_says(
     said = dict(rows)
     models, datasets = 1, 1
     for stack in (dev, prod):
-        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 11 + 8 * models + 2 * datasets
+        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 13 + 8 * models + 2 * datasets
         assert len(stack.resources("AWS::CloudWatch::CompositeAlarm")) == models
         assert len(stack.resources("AWS::CloudWatch::Dashboard")) == 1
-    assert said["alarms"] == "11, 8 for each model and 2 for each dataset; 3 with `expected.every`"
+    assert said["alarms"] == "13, 8 for each model and 2 for each dataset; 3 with `expected.every`"
     assert (said["composite alarms"], said["dashboard"]) == ("1 for each model", "1")
     endpoints = prod.properties("AWS::EC2::VPCEndpoint").values()
     billed = [len(found["SubnetIds"]) for found in endpoints if found["VpcEndpointType"] == "Interface"]

@@ -73,7 +73,19 @@ def test_every_permission_names_its_resource_where_aws_has_one(stack: Synthesise
 
 def test_metrics_are_published_in_one_namespace_only(stack: Synthesised) -> None:
     given = [given for _, given in stack.statements() if "cloudwatch:PutMetricData" in as_list(given["Action"])]
-    assert [statement["Condition"] for statement in given] == [{"StringEquals": {"cloudwatch:namespace": "Perennial"}}]
+    publishing = [step for step, access in ACCESS.items() if access.metrics]
+    assert len(given) == len(publishing) + len(set(publishing) & set(JOBS))
+    for statement in given:
+        assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Perennial"}}
+
+
+def test_only_the_function_that_tells_people_may_publish_to_their_topic(stack: Synthesised) -> None:
+    (given,) = [(id, one) for id, one in stack.statements() if "sns:Publish" in as_list(one["Action"])]
+    (topic,) = stack.resources("AWS::SNS::Topic")
+    assert given[0].startswith("Tell")
+    assert given[1]["Resource"] == {"Ref": topic}
+    (role,) = stack.properties("AWS::IAM::Policy")[given[0]]["Roles"]
+    assert role["Ref"].startswith("Functionstellrole")
 
 
 def test_a_machine_that_is_traced_may_ask_which_runs_to_trace(dev: Synthesised) -> None:

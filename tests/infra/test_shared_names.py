@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
+
+import perennial.serving.predictors
+from infra.monitoring import STAND_IN
 from perennial.aws.metrics import NAMESPACE
 from perennial.serving.log_lines import MARKER
 from perennial.steps.admit import CLAIM_LENGTH
@@ -35,7 +40,18 @@ def test_the_monitor_may_publish_in_its_namespace(dev: Synthesised) -> None:
         for _, statement in dev.statements()
         if statement["Action"] == "cloudwatch:PutMetricData"
     ]
-    assert allowed == [NAMESPACE]
+    assert set(allowed) == {NAMESPACE}
+
+
+def test_what_predict_says_of_a_stand_in_is_counted_and_an_alarm(stack: Synthesised) -> None:
+    predictors = Path(inspect.getfile(perennial.serving.predictors)).read_text(encoding="utf-8")
+    assert f'say("ERROR", "{STAND_IN}"' in predictors
+    (counted,) = stack.properties("AWS::Logs::MetricFilter").values()
+    assert counted["FilterPattern"] == f'{{ $.message = "{STAND_IN}" }}'
+    (transformation,) = counted["MetricTransformations"]
+    alarms = stack.properties("AWS::CloudWatch::Alarm").values()
+    (alarm,) = [one for one in alarms if one["MetricName"] == transformation["MetricName"]]
+    assert alarm["Namespace"] == transformation["MetricNamespace"] == f"{NAMESPACE}/{stack.name}"
 
 
 def test_a_training_run_ends_before_its_claim_does(dev: Synthesised) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from perennial.errors import DataError
-from perennial.fakes import fake_ports
+from perennial.fakes import FakeMetricSink, fake_ports
 from perennial.ports import Ports
 from perennial.records import StepRecord
 from perennial.steps import admit, fail
@@ -55,6 +55,15 @@ def test_a_run_that_was_ended_from_outside_is_closed_and_lets_go_of_its_model(
     fail.run(fail.Request(run_id="run-1", kind="train", input='{"model": "fare"}', error=status), ports)
     assert ports.catalog.run("run-1").error == sentence
     assert admit.run(admit.Request(run_id="run-2", model="fare", trigger=PERSON), ports).admitted
+
+
+def test_an_upload_that_failed_is_counted_if_it_was_one_of_a_dataset(ports: Ports) -> None:
+    assert isinstance(ports.metrics, FakeMetricSink)
+    known = next(iter(ports.definitions.datasets))
+    for number, subject in enumerate((known, "junk")):
+        fail.run(fail.Request(run_id=f"up-{number}", kind="ingest", subject=subject, error="DataError"), ports)
+    assert ports.metrics.values("UploadsFailed") == [1]
+    assert ports.metrics.values("UploadsFailed", {"Deployment": ports.deployment, "Dataset": known}) == [1]
 
 
 def test_an_upload_whose_run_was_ended_before_it_began_is_recorded_all_the_same(ports: Ports) -> None:

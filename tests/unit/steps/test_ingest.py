@@ -13,7 +13,7 @@ from perennial import keys
 from perennial.definitions import Column, Dataset
 from perennial.definitions.files import Definitions
 from perennial.errors import DataError, NotFoundError
-from perennial.fakes import FakeObjectStore, fake_ports
+from perennial.fakes import FakeMetricSink, FakeObjectStore, fake_ports
 from perennial.ports import Ports
 from perennial.steps import ingest
 from perennial.steps.snapshots.snapshot_files import fetch_parts, read_manifest
@@ -80,6 +80,19 @@ def test_a_run_that_was_killed_behind_publishing_still_says_that_it_published() 
         if ports.catalog.snapshots("rides")[0]:
             break
     assert run(ports, key).published
+
+
+def test_an_upload_is_counted_and_its_quarantined_share_is_a_multiple_of_what_is_expected() -> None:
+    ports = new_ports()
+    assert isinstance(ports.metrics, FakeMetricSink)
+    key = upload(ports, bad=20)
+    found = run(ports, key)
+    assert (found.rows, found.rejected) == (20, 20)
+    about = {"Deployment": ports.deployment, "Dataset": "rides"}
+    assert ports.metrics.values("Uploads", about) == [1]
+    assert ports.metrics.values("Quarantined", about) == [pytest.approx(0.5 / 0.05)]  # 5 % are expected at most
+    run(ports, key, run_id="run-2")
+    assert ports.metrics.values("Uploads", about) == [1], "what changes nothing is no news"
 
 
 def test_the_same_upload_in_another_run_publishes_nothing() -> None:

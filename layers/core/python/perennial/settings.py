@@ -62,6 +62,8 @@ class Settings(_Variables):
     """DynamoDB table of runs, snapshots, versions and pointers."""
     online_table: str
     """DynamoDB table of the online feature store."""
+    topic_arn: str = ""
+    """Topic that tells people what needs them; empty where nothing is told."""
     definitions: Path | None = None
     """Folder of the definitions; None means the ``perennial_definitions`` folder on ``sys.path``."""
     code_version: str = "unversioned"

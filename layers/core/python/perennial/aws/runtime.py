@@ -16,6 +16,7 @@ from perennial.aws.catalog import DynamoCatalog
 from perennial.aws.metrics import CloudWatchMetricSink
 from perennial.aws.objects import S3ObjectStore
 from perennial.aws.online import DynamoOnlineStore
+from perennial.aws.people import SnsPeople
 from perennial.definitions.files import Definitions, find_definitions, load_definitions
 from perennial.ports import Ports
 from perennial.prices import JobSize
@@ -76,6 +77,10 @@ def ports_for(settings: Settings, session: boto3.Session | None = None, **client
     def cloudwatch() -> Any:
         return session.client("cloudwatch", config=_config(read_timeout=5), **client_options)
 
+    @cache
+    def sns() -> Any:
+        return session.client("sns", config=_config(read_timeout=5), **client_options)
+
     s3 = session.client("s3", config=_config(read_timeout=30), **client_options)
     dynamodb = session.client("dynamodb", config=_config(read_timeout=5), **client_options)
     return Ports(
@@ -85,6 +90,7 @@ def ports_for(settings: Settings, session: boto3.Session | None = None, **client
         online=DynamoOnlineStore(dynamodb, settings.online_table),
         metrics=CloudWatchMetricSink(cloudwatch),
         log=StdoutPredictionLog(lambda: sys.stdout, _name_process),
+        people=SnsPeople(sns, settings.topic_arn),
         clock=SystemClock(),
         definitions=LazyDefinitions(lambda: load_definitions(find_definitions(settings.definitions))),
         deployment=settings.deployment,

@@ -87,7 +87,7 @@ def _true_false_or_signals(chosen: object) -> object:
     unknown = [name for name in names if name not in SIGNALS]
     if unknown:
         raise ValueError(f"there is no signal {unknown[0]!r}; there are {', '.join(SIGNALS)}")
-    return chosen
+    return tuple(names)
 
 
 Datapoints = Annotated[str, AfterValidator(_checked_datapoints)]

@@ -17,7 +17,14 @@ from typing import Any
 
 from perennial.definitions.files import Definitions
 from perennial.fakes.catalog import FakeCatalog
-from perennial.fakes.stores import FakeMetricSink, FakeObjectStore, FakeOnlineStore, FakePredictionLog, FixedClock
+from perennial.fakes.stores import (
+    FakeMetricSink,
+    FakeObjectStore,
+    FakeOnlineStore,
+    FakePeople,
+    FakePredictionLog,
+    FixedClock,
+)
 from perennial.ports import Ports
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "FakeMetricSink",
     "FakeObjectStore",
     "FakeOnlineStore",
+    "FakePeople",
     "FakePredictionLog",
     "FixedClock",
     "fake_ports",
@@ -48,6 +56,7 @@ def fake_ports(definitions: Definitions, **overrides: Any) -> Ports:
         "online": FakeOnlineStore(),
         "metrics": FakeMetricSink(),
         "log": FakePredictionLog(),
+        "people": FakePeople(),
         "clock": FixedClock(),
         "deployment": "test",
         "code_version": "test",

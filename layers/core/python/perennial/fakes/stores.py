@@ -12,6 +12,7 @@ from typing import Any
 from perennial import keys
 from perennial.errors import DataError, NotFoundError
 from perennial.ports import Lookup, Metric, OnlineRow
+from perennial.ports.people import LONGEST_SUBJECT
 from perennial.serving.logged import LoggedRequest
 from perennial.utc import aware_utc
 
@@ -265,6 +266,27 @@ class FakeMetricSink:
                 for metric, _ in self.published
                 if metric.name == name and (dimensions is None or dict(metric.dimensions) == dict(dimensions))
             ]
+
+
+class FakePeople:
+    """Keeps what they were told.
+
+    Attributes
+    ----------
+    messages : list of (str, str)
+        Subjects and texts, in their order.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.messages: list[tuple[str, str]] = []
+
+    def tell(self, subject: str, text: str) -> None:
+        """Keep a message; one that SNS would refuse is refused."""
+        if not subject.isascii() or not subject.isprintable() or not 0 < len(subject) <= LONGEST_SUBJECT:
+            raise DataError(f"the subject is one line of {LONGEST_SUBJECT} characters of ASCII at most: {subject!r}")
+        with self._lock:
+            self.messages.append((subject, text))
 
 
 class FakePredictionLog:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from perennial.definitions.files import Definitions
 from perennial.online_rows import Lookup, OnlineRow
 from perennial.ports.catalog import RECORD_BYTES, Catalog
+from perennial.ports.people import People
 from perennial.ports.stores import Metric, MetricSink, ObjectStore, OnlineStore
 from perennial.prices import JobSize
 
@@ -25,6 +26,7 @@ __all__ = [
     "ObjectStore",
     "OnlineRow",
     "OnlineStore",
+    "People",
     "Ports",
 ]
 
@@ -47,6 +49,8 @@ class Ports:
     metrics: MetricSink
     log: PredictionLog
     """Where predictions go."""
+    people: People
+    """Who is told when something needs them."""
     clock: Clock
     definitions: Definitions
     deployment: str

@@ -13,7 +13,7 @@ from perennial.definitions import Delivery
 from perennial.errors import ConflictError, NotFoundError
 from perennial.manifest import Manifest
 from perennial.metrics import more_is_better
-from perennial.ports import Ports
+from perennial.ports import Metric, Ports
 from perennial.records import Challenger, Champion, ModelVersion, Run, StepRecord
 from perennial.registry import on_its_way
 from perennial.serving.integrity import read_manifest
@@ -166,6 +166,7 @@ class _Deployment:
         # First of all: from here on callers see the champion alone.
         self.ports.catalog.withdraw_challenger(model, run_id, now, run_id, reason, refused=True)
         self._note(there, judgement, seen, now)
+        self.ports.metrics.put([Metric("Withdrawn", 1.0, {"Deployment": self.ports.deployment})], now)
         write_report(self.ports, self.run, self.version, serving.version, "rolled back", reason)
         return self._ended(reason)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from perennial.errors import DataError
-from perennial.ports import Ports
+from perennial.ports import Metric, Ports
 from perennial.records import Run, Trigger
 from perennial.steps.admit import claim_name
 from perennial.steps.backfill import close_part
@@ -76,6 +76,9 @@ def run(request: Request, ports: Ports) -> Failure:
             if request.kind == "backfill":
                 close_part(ports, request.run_id, subject, step.step, sentence)
     ports.catalog.finish_run(request.run_id, "failed", now, error=sentence)
+    if request.kind == "ingest" and subject in ports.definitions.datasets:  # else anybody's file made a metric
+        about = {"Deployment": ports.deployment, "Dataset": subject}
+        ports.metrics.put([Metric("UploadsFailed", 1.0, about)], now)
     if request.kind == "deploy":
         # Nobody would look at it any more. It was not found wanting, so it stays what it was.
         ports.catalog.withdraw_challenger(subject, request.run_id, now, request.run_id, f"its run failed: {sentence}")

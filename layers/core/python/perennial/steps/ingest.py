@@ -13,9 +13,10 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from perennial.data.engine import DEFAULTS, Resources
+from perennial.definitions import Dataset
 from perennial.errors import ConflictError, DataError, NotFoundError, TransientError
 from perennial.live_uploads import LiveUpload
-from perennial.ports import Ports
+from perennial.ports import Metric, Ports
 from perennial.records import Snapshot, Trigger
 from perennial.steps.backfill import recorded_part
 from perennial.steps.recording import begun, recorded
@@ -95,9 +96,21 @@ def run(request: Request, ports: Ports, *, resources: Resources = DEFAULTS) -> I
             published=published,
             dataset_bytes=bytes_behind_views(ports, name),
         )
+        _publish(ports, dataset, ingested)
         output.update(ingested.model_dump(mode="json"))
         part.update(ingested.model_dump(mode="json"))
     return ingested
+
+
+def _publish(ports: Ports, dataset: Dataset, ingested: Ingested) -> None:
+    """Publish that an upload came, and its quarantined share as a multiple of what is expected at most."""
+    if not ingested.published:
+        return
+    about, expected = {"Deployment": ports.deployment, "Dataset": dataset.name}, dataset.expected.quarantined
+    metrics = [Metric("Uploads", 1.0, about)]
+    if expected is not None and (rows := ingested.rows + ingested.rejected):
+        metrics.append(Metric("Quarantined", ingested.rejected / rows / expected, about))
+    ports.metrics.put(metrics, ports.clock.now())
 
 
 @dataclass
