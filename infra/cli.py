@@ -18,6 +18,7 @@ from infra.cli_data import data
 from infra.cli_experiments import experimenting
 from infra.cli_features import features
 from infra.cli_lineage import lineage
+from infra.cli_monitor import watching
 from infra.cli_registry import registry
 from infra.deployment import Deployment, stack_name
 from infra.display import Display, Markup, describe_run, mark, several, table
@@ -42,6 +43,7 @@ app.add_typer(api)
 app.add_typer(registry)
 app.add_typer(experimenting)
 app.add_typer(lineage)
+app.add_typer(watching)
 app.add_typer(features, name="features")
 
 

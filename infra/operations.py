@@ -15,10 +15,11 @@ from infra.deployment import Deployment
 from infra.display import table
 from infra.labels import describe_names, labels
 from infra.waiting import START_SECONDS, OnStep, follow_run, known_run, wait_until
+from infra.watch import by_minute
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.ports import Catalog, Ports
-from perennial.records import Assessment, Run, Trigger
+from perennial.records import Run, Trigger
 
 ROWS_PER_CALL = 500
 
@@ -155,19 +156,10 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
         (a["version"], a["waits"], datetime.fromisoformat(a["until"]), a["report_key"]) for a in names["approvals"]
     ]
     seen = [
-        (
-            a.at,
-            a.version,
-            a.rows,
-            a.labelled,
-            a.feature_drift,
-            a.drifted_feature,
-            a.prediction_drift,
-            a.performance_ratio,
-        )
-        for a in _by_minute(assessments)
+        (a.at, a.version, a.rows, a.labelled, a.performance_ratio, "yes" if a.attention else "", a.sentence)
+        for a in by_minute(assessments)[:10]
     ]
-    drift = ["seen at", "version", "rows", "labelled", "feature drift", "of", "prediction drift", "performance ratio"]
+    drift = ["seen at", "version", "rows", "labelled", "performance ratio", "attention", "what the monitor saw"]
     return content, [
         table(
             model,
@@ -179,14 +171,6 @@ def describe_model(ports: Ports, model: str) -> tuple[dict[str, Any], list[Table
         table("what was changed", ["at", "action", "version", "before", "by", "what and why"], moves),
         *([table("what the monitor saw", drift, seen)] if seen else []),
     ]
-
-
-def _by_minute(assessments: list[Assessment]) -> list[Assessment]:
-    """Return the latest ten that are of different minutes or versions: the monitor looks whenever something came in."""
-    latest: dict[tuple[datetime, int], Assessment] = {}
-    for one in assessments:
-        latest.setdefault((one.at.replace(second=0, microsecond=0), one.version), one)
-    return list(latest.values())[:10]
 
 
 def _figures(metrics: dict[str, float]) -> str:

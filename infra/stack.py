@@ -125,7 +125,11 @@ ACCESS: dict[str, Access] = {
     ),
     "authorize": Access(),  # and the values of the clients' keys, below
     "monitor": Access(
-        reads=("models/*", "predictions/*", "labels/*"), catalog="write", partitions=_MODELS, metrics=True
+        reads=("models/*", "predictions/*", "labels/*"),
+        writes=("reports/monitoring/*",),
+        catalog="write",
+        partitions=_MODELS,
+        metrics=True,
     ),
     "tell": Access(catalog="write", partitions=(*_MODELS, keys.claim(f"{tell.TOLD}*")[0])),
 }

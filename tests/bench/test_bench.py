@@ -74,6 +74,14 @@ def test_the_drift_benchmark_prints_what_moved_and_how_many_rows_a_shift_takes()
     assert done.stdout.count("90 % of looks find it") == 4
 
 
+def test_the_benchmark_of_the_monitor_prints_false_alarms_and_what_is_found() -> None:
+    command = [sys.executable, "-m", "tests.bench.watched", "500", "--looks", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+
+    assert "3 looks at 500 stationary rows: " in done.stdout
+    assert "of 5% stated" in done.stdout
+
+
 def test_the_benchmark_of_estimates_prints_how_far_they_are_from_labels() -> None:
     script = Path(__file__).with_name("estimated.py")
     done = subprocess.run(

@@ -91,7 +91,7 @@ def definitions_folder(tmp_path: Path) -> Path:
     (tmp_path / "models" / "house_price.toml").write_text(
         'dataset = "houses"\ntarget = "price"\n[features]\nhouse = ["area"]\n[split]\nholdout = "30 days"\n'
         '[[candidates]]\nname = "ridge"\nalgorithm = "ridge"\n'
-        "[monitor]\nfeature_drift = 0.4\nprediction_drift = 0.5\nperformance_ratio = 1.5\n"
+        "[monitor]\nmin_psi = 0.4\nperformance_ratio = 1.5\n"
         '[retrain]\nschedule = "7 days"\n'
     )
     return tmp_path

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import date
 from typing import Any
 
+from perennial.data.prediction_columns import LoggedRows, stack
 from perennial.fakes import FakePredictionLog
 from perennial.ports import Ports
 from perennial.serving.ids import make_request_id
 from perennial.serving.log_lines import StdoutPredictionLog
 from perennial.serving.logged import LoggedRequest, LogPolicy
 from perennial.steps import log_predictions
+from perennial.steps.log_window import ANSWERED, LogReader, answered, groups_newest_first
 from tests.support.artifacts import MODEL
 from tests.support.records import AT
 
@@ -49,3 +52,10 @@ def deliver(ports: Ports) -> log_predictions.Logged:
     assert isinstance(ports.log, FakePredictionLog)
     written, ports.log.requests = ports.log.requests, []
     return log_predictions.run(log_predictions.Request(lines=lines_of(written)), ports)
+
+
+def logged(ports: Ports, until: date, version: int = 1, routes: Collection[str] = ANSWERED) -> LoggedRows:
+    """Return what a version answered by these routes, the latest first."""
+    reader = LogReader(ports.artifacts)
+    groups = list(groups_newest_first(reader, MODEL, version, AT.date(), until))
+    return stack([answered(table, routes) for table in reader.tables(groups)])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from perennial.definitions import Monitor
 from perennial.monitoring.distances import psi_threshold
 from perennial.monitoring.power import rows_needed
+from perennial.monitoring.published import METRICS
 from perennial.monitoring.signals import Policy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text()
@@ -20,6 +24,17 @@ def test_the_example_runs_and_names_the_feature_that_moved(capsys: pytest.Captur
     told = capsys.readouterr().out
     assert "trip__distance: shift 0.5" in told
     assert "trip__hour" not in told
+
+
+def test_the_definition_of_the_page_is_one_and_has_every_key() -> None:
+    (snippet,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    given = tomllib.loads(snippet)["monitor"]
+    Monitor.model_validate_json(json.dumps(given), strict=True)
+    assert given.keys() == Monitor.model_fields.keys()
+
+
+def test_the_page_names_every_metric_that_is_published() -> None:
+    assert set(re.findall(r"^\| `([A-Z]\w+)` \|", PAGE, re.MULTILINE)) == set(METRICS)
 
 
 def test_the_thresholds_and_rows_of_the_page_are_those_of_the_code() -> None:

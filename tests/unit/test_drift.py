@@ -66,4 +66,4 @@ def test_without_drift_a_window_of_a_thousand_rows_stays_far_below_the_default_t
     shares = np.full(10, 0.1)
     baselines = generator.multinomial(50_000, shares, 200).tolist()
     windows = generator.multinomial(1_000, shares, 200).tolist()
-    assert max(map(psi, baselines, windows)) < Monitor().feature_drift / 5
+    assert max(map(psi, baselines, windows)) < Monitor().min_psi / 2

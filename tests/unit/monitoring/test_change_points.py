@@ -51,3 +51,13 @@ def test_exact_figures_are_cut_where_they_jump_and_nowhere_else() -> None:
     assert change_points([2.0] * 40) == ()
     assert change_points([1.0, 9.0, 1.0]) == ()
     assert unchanged_since(()) == 0
+
+
+@pytest.mark.parametrize(("days", "places"), [(100, (40, 80)), (30, (12, 24))])
+def test_two_jumps_do_not_hide_each_other(days: int, places: tuple[int, int]) -> None:
+    series = np.random.default_rng(7).normal(0, 0.08, days)
+    series[places[0] :] += 3
+    series[places[1] :] -= 5
+    found = change_points(series.tolist())
+    assert tuple(change.place for change in found) == places
+    assert found[-1].after - found[-1].before == pytest.approx(-5, abs=0.2)

@@ -15,7 +15,7 @@ from perennial.records import StepRecord, Trigger
 from perennial.steps import admission, admit
 from perennial.steps.kept_definitions import kept
 from tests.support.interruptions import each_death
-from tests.support.records import a_snapshot, a_version
+from tests.support.records import a_snapshot, a_version, an_assessment
 from tests.support.training_runs import ALARM, DATA, PERSON, put_snapshots, world
 
 SCHEDULE = Trigger(kind="schedule", source="fare-schedule")
@@ -57,6 +57,23 @@ def crown(ports: Ports) -> None:
     """Make a version champion that learnt from ``s1``."""
     ports.catalog.publish_version(a_version(1, "fare"))
     ports.catalog.promote("fare", 1, None, ports.clock.now(), "test", "first")
+
+
+def test_a_run_that_an_alarm_starts_says_what_moved_and_carries_the_report_that_it_reacts_to() -> None:
+    ports = a_ports()
+    seen = an_assessment(sentence="mae is 2.49 instead of 1.4 (1.78×)", report_key="reports/monitoring/fare/1/a.json")
+    ports.catalog.record_assessment(seen)
+    trigger = ALARM.model_copy(update={"reason": "Threshold Crossed: 1 out of the last 1 datapoints."})
+    ask(ports, trigger=trigger)
+    run = ports.catalog.run("run-1")
+    words = "Threshold Crossed: 1 out of the last 1 datapoints. The monitor says: mae is 2.49 instead of 1.4 (1.78×)"
+    assert run.trigger.reason == words
+    assert run.inputs["monitoring_report"] == seen.report_key
+    finish(ports, "run-1")
+    ask(ports, "run-2")
+    assert "monitoring_report" not in ports.catalog.run("run-2").inputs  # a person has reasons of their own
+    assert ask(ports, "run-3", ALARM.model_copy(update={"reason": words})).run_id == "run-3"
+    assert ports.catalog.run("run-3").trigger.reason == words  # one that asks again says it once
 
 
 def test_an_admitted_run_fans_out_over_the_candidates_of_the_definition(tmp_path: Path) -> None:

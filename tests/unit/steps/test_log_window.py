@@ -12,10 +12,10 @@ from perennial.ports import Ports
 from perennial.serving.ids import PredictionId, make_request_id
 from perennial.serving.logged import LoggedRequest, LogPolicy
 from perennial.steps import log_predictions
-from perennial.steps.log_window import Labelled, LogReader, latest_labelled, latest_predictions, predictions_between
+from perennial.steps.log_window import Labelled, LogReader, latest_labelled, predictions_between
 from perennial.steps.prediction_log import StoredLabel, find_prediction, write_labels
 from tests.support.artifacts import MODEL, register
-from tests.support.prediction_logs import a_request, lines_of
+from tests.support.prediction_logs import a_request, lines_of, logged
 from tests.support.records import AT
 
 DAY = AT.date()
@@ -52,12 +52,8 @@ def test_what_nobody_was_answered_is_not_in_the_window(ports: Ports) -> None:
     routes = {"champion": 1, "canary": 2, "named": 3, "shadow": 4}
     put(ports, *(request(number, route=route) for route, number in routes.items()))
     put(ports, request(5, error="DefinitionError", values=[], features=[]))
-    window = latest_predictions(LogReader(ports.artifacts), MODEL, 1, DAY, DAY, 100)
-    assert window is not None
-    assert window.predictions.tolist() == [3, 2, 1]
-    shadow = latest_predictions(LogReader(ports.artifacts), MODEL, 1, DAY, DAY, 100, routes=("shadow",))
-    assert shadow is not None
-    assert shadow.predictions.tolist() == [4]
+    assert logged(ports, DAY).predictions.tolist() == [3, 2, 1]
+    assert logged(ports, DAY, routes=("shadow",)).predictions.tolist() == [4]
 
 
 def test_a_stretch_holds_all_routes_and_failures_within_its_moments(ports: Ports) -> None:
@@ -118,9 +114,7 @@ def test_objects_of_the_log_of_earlier_releases_are_passed_over(ports: Ports) ->
     put(ports, request(1))
     old = f"{keys.predictions(MODEL, 1)}date=2019-03-01/{request(2).request_id}.jsonl"
     ports.artifacts.put(old, b"{}\n")
-    window = latest_predictions(LogReader(ports.artifacts), MODEL, 1, DAY, DAY, 100)
-    assert window is not None
-    assert len(window) == 1
+    assert len(logged(ports, DAY)) == 1
     assert predictions_between(LogReader(ports.artifacts), MODEL, 1, AT, AT + timedelta(hours=1)) is not None
 
 
@@ -128,9 +122,7 @@ def test_a_redelivered_part_changes_no_window(ports: Ports) -> None:
     made = [request(number) for number in range(10)]
     put(ports, *made)
     log_predictions.run(log_predictions.Request(lines=lines_of(made)), ports)
-    window = latest_predictions(LogReader(ports.artifacts), MODEL, 1, DAY, DAY, 5)
-    assert window is not None
-    assert window.predictions.tolist() == [9, 8, 7, 6, 5]
+    assert logged(ports, DAY).predictions.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
 def test_a_prediction_is_found_by_its_id_with_the_part_that_holds_it(ports: Ports) -> None:

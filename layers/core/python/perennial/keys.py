@@ -103,6 +103,11 @@ def delivery_report(model: str, run_id: str, suffix: str = "json") -> str:
     return f"reports/delivery/{model}/{run_id}.{suffix}"
 
 
+def monitoring_report(model: str, version: int, at: datetime, suffix: str = "json") -> str:
+    """JSON (or ``html``) of what the monitor found about a version at a moment."""
+    return f"reports/monitoring/{model}/{version}/{at.astimezone(UTC):%Y-%m-%dT%H-%M-%S-%f}.{suffix}"
+
+
 def rebuild_report(model: str, run_id: str) -> str:
     """JSON of how a version that was made again compares with the one that was registered."""
     return f"reports/rebuild/{model}/{run_id}.json"

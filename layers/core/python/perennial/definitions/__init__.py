@@ -6,7 +6,8 @@ from perennial.definitions.dataset import Bounds, Column, Dataset, FileRules, Ru
 from perennial.definitions.delivery import LONGEST_DELIVERY, Delivery
 from perennial.definitions.feature_view import FeatureView
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Limit, Search, Space, Split, Task
-from perennial.definitions.model import Log, Model, Monitor, Retrain
+from perennial.definitions.model import Log, Model, Retrain
+from perennial.definitions.monitor import Monitor
 from perennial.names import NAME
 
 __all__ = [

@@ -11,34 +11,11 @@ from perennial.definitions.alarms import SIGNALS, Alarms, Chosen, SignalName
 from perennial.definitions.base import Definition, Duration, Expression, Length, Name
 from perennial.definitions.delivery import Delivery
 from perennial.definitions.learning import METRICS, Candidate, Gate, Kind, Search, Split, Task
+from perennial.definitions.monitor import Monitor
 from perennial.errors import NotFoundError
 
 LONGEST_BACKOFF = timedelta(days=28)
 """Longest time that a model is not trained because training did not help."""
-
-
-class Monitor(Definition):
-    """When the served model counts as drifting; each threshold becomes a CloudWatch alarm."""
-
-    window_rows: int = Field(default=5000, ge=1)
-    """How many of the champion's latest predictions are looked at."""
-    min_rows: int = Field(default=1000, ge=1)
-    """How many there must be (for performance: with a label) before anything is published."""
-    feature_drift: FiniteFloat = Field(default=0.25, gt=0)
-    """Threshold on the largest population stability index of any feature against the training rows."""
-    prediction_drift: FiniteFloat = Field(default=0.25, gt=0)
-    """Threshold on the population stability index of the predictions against those on the held-out rows."""
-    performance_ratio: FiniteFloat = Field(default=1.25, gt=1)
-    """Threshold on the metric over labelled predictions, divided by the metric on the held-out rows. Of a metric that
-    is to be large, what is missing to 1 is divided: an accuracy of 0.8 after one of 0.9 makes 2."""
-
-    @model_validator(mode="after")
-    def _the_window_holds_enough(self) -> Monitor:
-        if self.min_rows > self.window_rows:
-            raise ValueError(
-                f"min_rows {self.min_rows} is above window_rows {self.window_rows}, so nothing would be published"
-            )
-        return self
 
 
 class Log(Definition):

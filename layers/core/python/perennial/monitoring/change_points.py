@@ -87,11 +87,12 @@ def _noise(values: Values, weight: Values) -> float:
 def _of_differences(values: Values, weight: Values, lag: int) -> float:
     """Return half the mean square of differences (J. von Neumann, 1941, for neighbours).
 
-    The largest are left out, as many as a jump in twenty figures makes, and the mean is scaled as normal noise asks.
+    The largest are left out, as many as a jump in twenty figures makes and at least two of twenty figures or more, and
+    the mean is scaled as normal noise asks.
     """
     scale = np.sqrt(1 / weight[lag:] + 1 / weight[:-lag])
     squares = np.sort(((values[lag:] - values[:-lag]) / scale) ** 2)
-    dropped = lag * max(len(values) // 20, 1)
+    dropped = lag * max(len(values) // 20, 2 if len(values) >= 20 else 1)
     kept = squares[: len(squares) - dropped]
     largest = upper_quantile(lambda x: chi_squared_tail(x, 1), dropped / len(squares))
     # The mean of squares below their quantile: x times chi-squared's density is that of three degrees of freedom.

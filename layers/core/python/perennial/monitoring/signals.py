@@ -30,10 +30,13 @@ class Policy(Record):
     min_worsening: float = Field(default=0.05, ge=0)
     """Least relative worsening of the estimated metric; of a score what it lacks to 1 is compared."""
 
+    def least(self, kind: Kind) -> float:
+        """Return the least size of a change of that kind that matters."""
+        return {"distribution": self.min_psi, "shift": self.min_shift}.get(kind, self.min_share)
+
     def large(self, comparison: Comparison) -> bool:
         """Tell whether a change is large enough to matter."""
-        least = {"distribution": self.min_psi, "shift": self.min_shift}.get(comparison.kind, self.min_share)
-        return abs(comparison.value - comparison.reference) >= least
+        return abs(comparison.value - comparison.reference) >= self.least(comparison.kind)
 
 
 class Signal(Record):

@@ -1,11 +1,11 @@
 """What the catalog and the manifests remember: runs, snapshots, views, models."""
 
 from perennial.records.approvals import Alias, Approval, Decision, Suspension
+from perennial.records.assessments import Assessment, Moved
 from perennial.records.base import Moment, Record
 from perennial.records.bulk import BulkChunk, BulkEnd, BulkFile, BulkFileResult, BulkPlan, BulkResult, BulkTable
 from perennial.records.experiments import ExperimentLog, LoggedFile, Submitted
 from perennial.records.models import (
-    Assessment,
     AuditEntry,
     Challenger,
     Champion,
@@ -46,6 +46,7 @@ __all__ = [
     "Made",
     "ModelVersion",
     "Moment",
+    "Moved",
     "Part",
     "Rating",
     "Record",

@@ -1,4 +1,4 @@
-"""Models: training sets, verdicts, versions, the champion, and what the monitor found."""
+"""Models: training sets, verdicts, versions, and the champion."""
 
 from __future__ import annotations
 
@@ -224,33 +224,3 @@ class AuditEntry(Record):
     def moved_pointer(self) -> bool:
         """Whether another version serves since."""
         return self.action in ("promote", "rollback")
-
-
-class Assessment(Record):
-    """What the monitor found about a champion's latest predictions."""
-
-    model: str
-    version: int
-    at: Moment
-    """When the monitor began to read: what was logged before is in the figures."""
-    rows: int
-    """Predictions in the window."""
-    labelled: int
-    """Labelled predictions that ``performance`` is measured on: the latest ``window_rows`` that have a label."""
-    labelled_until: Moment | None = None
-    """When the latest of these labels came; None if there are none."""
-    feature_drift: float | None
-    """Largest population stability index of any feature; None below the model's ``min_rows``."""
-    drifted_feature: str | None
-    """The feature of that index."""
-    prediction_drift: float | None
-    performance: float | None
-    """The model's metric over labelled predictions; an error is in the target's unit."""
-    performance_ratio: float | None
-    """How many times worse ``performance`` is than the metric on the held-out rows; None without either. Of an error
-    the one divided by the other, of a score (more of it is better) what each lacks to 1."""
-    lost: int | None = None
-    """What did not come to the prediction log in the two hours before: lines of one row at least, of any version that
-    answers; None where nobody counted, which is done once an hour."""
-    sentence: str = ""
-    """What moved, for people."""

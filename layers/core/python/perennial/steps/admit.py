@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from perennial.definitions import Model
 from perennial.definitions.model import LONGEST_BACKOFF
 from perennial.ports import Ports
-from perennial.records import Moment, Run, Snapshot, Trigger
+from perennial.records import Assessment, Moment, Run, Snapshot, Trigger
 from perennial.steps.admission import Refusal, Situation, refusal
 from perennial.steps.kept_definitions import keep
 from perennial.steps.recording import recorded
@@ -18,6 +18,9 @@ from perennial.training.submission import SUBMITTED
 
 CLAIM_LENGTH = timedelta(hours=6)
 """How long a training run holds its model at most, should it die without a word."""
+MONITORING_REPORT = "monitoring_report"
+"""Input of a run that an alarm started: the key of the report that it reacts to."""
+_SAYS = "The monitor says: "
 _ASK_AGAIN = "ask_again_at"
 """Output of a refused run: when it asks again."""
 _LOOK_BACK = 1000
@@ -76,13 +79,14 @@ def run(request: Request, ports: Ports) -> Admission:
     catalog, now = ports.catalog, ports.clock.now()
     model = ports.definitions.model(request.model)
     snapshots, revision = catalog.snapshots(model.dataset)
+    seen = _seen(ports, request)
     started = catalog.start_run(
         Run(
             run_id=request.run_id,
             kind="train",
             subject=model.name,
             status="running",
-            trigger=request.trigger,
+            trigger=_told(request.trigger, seen),
             started_at=now,
             definition_hash=ports.definitions.fingerprint(model.name),
             code_version=ports.code_version,
@@ -92,6 +96,7 @@ def run(request: Request, ports: Ports) -> Admission:
                 "snapshots": [snapshot.snapshot_id for snapshot in snapshots],
                 "definitions": keep(ports, model.name),
                 **({"submission": request.submission} if request.submission else {}),
+                **({MONITORING_REPORT: seen.report_key} if seen and seen.report_key else {}),
             },
         )
     )
@@ -119,6 +124,21 @@ def run(request: Request, ports: Ports) -> Admission:
         )
         output.update(admission.model_dump(mode="json"))
     return admission
+
+
+def _seen(ports: Ports, request: Request) -> Assessment | None:
+    """Return what the monitor last saw of the model, if an alarm is why the run was started."""
+    if request.trigger.kind != "alarm":
+        return None
+    return next(iter(ports.catalog.assessments(request.model, 1)), None)
+
+
+def _told(trigger: Trigger, seen: Assessment | None) -> Trigger:
+    """Return the trigger with what moved, in words, behind what the alarm says of datapoints and thresholds."""
+    if seen is None or not seen.sentence or _SAYS in trigger.reason:
+        return trigger
+    reason = f"{trigger.reason.rstrip()} {_SAYS}{seen.sentence}".strip()
+    return trigger.model_copy(update={"reason": reason})
 
 
 def candidates_of(ports: Ports, run_id: str) -> list[str]:

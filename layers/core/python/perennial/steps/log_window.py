@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -46,8 +46,8 @@ class LogReader:
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self._known: dict[tuple[Callable[..., Any], str], Any] = {}
-        self._used: set[tuple[Callable[..., Any], str]] = set()
+        self._known: dict[tuple[Hashable, ...], Any] = {}
+        self._used: set[tuple[Hashable, ...]] = set()
 
     def read(self, wanted: Sequence[str], read: Callable[[Sequence[bytes]], Sequence[Content]]) -> list[Content]:
         """Return the content of each key, in order; ``read`` makes it of the bytes of some objects."""
@@ -56,6 +56,23 @@ class LogReader:
             self._known.update(zip(((read, key) for key in new), read(self._fetch(new)), strict=True))
         self._used.update((read, key) for key in wanted)
         return [self._known[read, key] for key in wanted]
+
+    def recall(self, about: tuple[Hashable, ...]) -> Any:
+        """Return what was kept about objects of the log, None if nothing was."""
+        if about in self._known:
+            self._used.add(about)
+        return self._known.get(about)
+
+    def keep(self, about: tuple[Hashable, ...], content: Any) -> None:
+        """Keep what was made of objects, in place of themselves."""
+        self._known[about] = content
+        self._used.add(about)
+
+    def tables(self, groups: Sequence[tuple[str, ...]]) -> list[LoggedRows]:
+        """Return the rows of groups of parts, read once and not kept."""
+        contents = self._fetch([key for group in groups for key in group]) if groups else []
+        columns = iter(read_columns(contents))
+        return [join(list(islice(columns, len(group)))) for group in groups]
 
     def _fetch(self, wanted: Sequence[str]) -> list[bytes]:
         if len(wanted) == 1:
@@ -69,49 +86,34 @@ class LogReader:
         self._used = set()
 
 
-def latest_predictions(
-    reader: LogReader,
-    model: str,
-    version: int,
-    since: date,
-    until: date,
-    rows: int,
-    routes: Collection[str] = ANSWERED,
-) -> LoggedRows | None:
-    """Return the latest predictions of a version, newest request first, at most ``rows``; None if there are none.
+def answered(table: LoggedRows, routes: Collection[str] = ANSWERED) -> LoggedRows:
+    """Return the rows that came by these routes; where the version failed it predicted nothing, so that is left out."""
+    return table.take(np.isin(table.routes.astype(str), list(routes)) & (table.errors == ""))
+
+
+def groups_newest_first(
+    reader: LogReader, model: str, version: int, since: date, until: date
+) -> Iterator[tuple[str, ...]]:
+    """Walk a version's log backwards in time, by half a minute: the parts whose request ids begin alike.
+
+    What is delivered again is of the same group, so each group can be counted by itself.
 
     Parameters
     ----------
     since, until : datetime.date
         First and last day, in UTC, on which there can be predictions.
-    routes : collection of str
-        The routes that count. Where the version failed it predicted nothing, so that does not count either.
     """
     found = parts_of(newest_first(reader.store, keys.predictions(model, version), since, until))
-    # What is delivered again is of the same window: none is cut.
-    windows = (list(group) for _, group in groupby(found, key=window_of))
-    tables: list[LoggedRows] = []
-    missing = rows
-    while missing > 0 and (wanted := _some(windows, missing)):
-        table = join(reader.read(wanted, read_columns))
-        counted = np.isin(table.routes.astype(str), list(routes)) & (table.errors == "")
-        if counted.any():
-            tables.append(table.take(counted))
-            missing -= len(tables[-1])
-    return _first(join(tables), rows) if tables else None
+    return (tuple(group) for _, group in groupby(found, key=window_of))
 
 
-def _some(windows: Iterator[list[str]], rows: int) -> list[str]:
-    """Return the parts of the next windows that hold as many rows."""
-    wanted: list[str] = []
-    while rows > 0 and (window := next(windows, None)) is not None:
-        wanted += window
-        rows -= sum(map(rows_in, window))
+def some_groups(groups: Iterator[tuple[str, ...]], rows: int) -> list[tuple[str, ...]]:
+    """Take the next groups that hold as many rows, as their keys tell."""
+    wanted: list[tuple[str, ...]] = []
+    while rows > 0 and (group := next(groups, None)) is not None:
+        wanted.append(group)
+        rows -= sum(map(rows_in, group))
     return wanted
-
-
-def _first(table: LoggedRows, rows: int) -> LoggedRows:
-    return table.take(np.arange(min(rows, len(table))))
 
 
 def predictions_between(
@@ -174,6 +176,7 @@ def latest_labelled(
             latest = latest_labels(label for lines in islice(objects, len(group)) for label in lines)
             told += latest.values()
             largest = max(largest, len(latest))
+        told.sort(key=_place, reverse=True)  # whatever order they came in
         joined, table = _join(reader, model, version, told)
         unmatched += len(told) - len(joined)
         if table is not None:
@@ -182,7 +185,7 @@ def latest_labelled(
     del labels[rows:]
     return Labelled(
         labels=[label.label for label in labels],
-        predictions=_first(stack(tables), rows) if tables else None,
+        predictions=stack(tables).take(np.arange(len(labels))) if tables else None,
         until=max((label.at for label in labels), default=None),
         unmatched=unmatched,
     )
@@ -190,6 +193,11 @@ def latest_labelled(
 
 def _read_labels(objects: Sequence[bytes]) -> list[list[StoredLabel]]:
     return list(map(parse_labels, objects))
+
+
+def _place(label: StoredLabel) -> tuple[str, int]:
+    name = parse_prediction_id(label.prediction_id)
+    return name.request_id, name.row
 
 
 def _batch_size(missing: int, largest: int) -> int:

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel
 
-from perennial.data.prediction_columns import LoggedRows
-from perennial.definitions import Monitor
-from perennial.drift import population_stability_index
 from perennial.errors import PerennialError
-from perennial.manifest import Histogram, Manifest
-from perennial.monitoring.histograms import count_into
-from perennial.monitoring.quality import measure, worsening
+from perennial.monitoring.published import METRICS
 from perennial.ports import Metric, Ports
 from perennial.records import Assessment, Champion
-from perennial.serving.integrity import read_manifest
-from perennial.serving.logged import policy_of
-from perennial.steps.log_loss import lost_lately
-from perennial.steps.log_window import LogReader, latest_labelled, latest_predictions
+from perennial.steps.log_window import LogReader
+from perennial.steps.looking import look
+from perennial.steps.monitoring_report import report_is_due, write_monitoring_report
 
-METRICS = {
-    "FeatureDrift": "feature_drift",
-    "PredictionDrift": "prediction_drift",
-    "PerformanceRatio": "performance_ratio",
-    "PredictionsLost": "lost",
-}
-"""Name of a metric to the figure of an assessment that is published under it, and to its limit's name."""
+__all__ = ["METRICS", "Findings", "Request", "run"]
+
+_REPORTED = ("report_key", "reported_at", "report_of_attention")
+"""What a look without a report takes over from the one before it."""
 
 
 class Request(BaseModel):
     """What to look at."""
 
     model: str | None = None
-    """None means every model that has a champion; then what the log has lost is counted, too."""
+    """None means every model that has a champion; then how predictions come and what the log lost is told, too."""
 
 
 class Findings(BaseModel):
@@ -71,10 +60,7 @@ def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Find
             ports.definitions.model(name)  # raises if there never was such a model
         if champion is not None and name in defined:  # one whose definition was taken away is not watched any more
             try:
-                lost = None if request.model else lost_lately(reader, champion, ports.clock.now())
-                limits = ports.definitions.model(name).monitor
-                assessed[name] = _assess(ports, champion, limits, reader).model_copy(update={"lost": lost})
-                _publish(ports, assessed[name], limits)
+                assessed[name] = _assess(ports, champion, reader, hourly=request.model is None)
             except PerennialError as error:
                 faults.append(error)
     reader.forget_unused()
@@ -83,65 +69,28 @@ def run(request: Request, ports: Ports, reader: LogReader | None = None) -> Find
     return Findings(assessed=assessed)
 
 
-def _assess(ports: Ports, champion: Champion, limits: Monitor, reader: LogReader) -> Assessment:
-    """Compare a champion's latest predictions with what its manifest promises."""
-    at = ports.clock.now()
-    manifest = read_manifest(ports.artifacts.get(champion.manifest_key), champion.manifest_sha256)
-    model, version = champion.model, champion.version
-    since, until = manifest.created_at.date(), at.date()
-    window = latest_predictions(reader, model, version, since, until, limits.window_rows)
-    policy = policy_of(manifest.log.model_dump(), manifest.features)
-    labelled = latest_labelled(reader, model, version, since, until, limits.window_rows, policy)
-    feature = feature_drift = prediction_drift = performance = ratio = None
-    if window is not None and len(window) >= limits.min_rows:
-        feature, feature_drift = _largest_drift(window, manifest)
-        prediction_drift = _drift(manifest.prediction_baseline, window.predictions)
-    if labelled.predictions is not None and len(labelled.labels) >= limits.min_rows:
-        performance = _performance(manifest, labelled.labels, labelled.predictions)
-        promised = manifest.metrics.get(manifest.metric)  # none of a version that predicted no finite numbers
-        ratio = None if promised is None or performance is None else worsening(manifest.metric, promised, performance)
-    return Assessment(
-        model=model,
-        version=version,
-        at=at,
-        rows=0 if window is None else len(window),
-        labelled=len(labelled.labels),
-        labelled_until=labelled.until,
-        feature_drift=feature_drift,
-        drifted_feature=feature,
-        prediction_drift=prediction_drift,
-        performance=performance,
-        performance_ratio=ratio,
-    )
+def _assess(ports: Ports, champion: Champion, reader: LogReader, *, hourly: bool) -> Assessment:
+    """Look, write a report if one is due, publish and record."""
+    seen = look(ports, champion, reader, hourly=hourly)
+    found = seen.assessment
+    before = next(iter(ports.catalog.assessments(champion.model, 1)), None)
+    if report_is_due(before, found):
+        key = write_monitoring_report(ports, seen, reader)
+        update = {"report_key": key, "reported_at": found.at, "report_of_attention": found.attention}
+    else:
+        same = before is not None and before.version == found.version
+        update = before.model_dump(include=set(_REPORTED)) if same and before is not None else {}
+    assessment = found.model_copy(update=update)
+    _publish(ports, assessment)
+    return assessment
 
 
-def _performance(manifest: Manifest, labels: list[float], said: LoggedRows) -> float | None:
-    """Return the version's metric over its labelled predictions; None where it cannot be told."""
-    values = said.predictions if said.probabilities is None else said.probabilities
-    return measure(manifest.metric, np.array(labels, dtype=np.float64), values, manifest.task)
-
-
-def _largest_drift(window: LoggedRows, manifest: Manifest) -> tuple[str | None, float | None]:
-    """Return the feature that has moved most, and by how much; what is masked in the log is not looked at."""
-    baselines = {name: each for name, each in manifest.baseline.items() if name not in manifest.log.masked_features}
-    drifts = {name: _drift(baseline, window.features[name]) for name, baseline in baselines.items()}
-    worst = max(drifts, key=drifts.__getitem__, default=None)
-    return worst, None if worst is None else drifts[worst]
-
-
-def _drift(baseline: Histogram, values: npt.NDArray[np.float64]) -> float:
-    return population_stability_index(baseline.counts, count_into(baseline.edges, values).tolist())
-
-
-def _publish(ports: Ports, assessment: Assessment, limits: Monitor) -> None:
-    """Publish the figures there are, each divided by its limit, and only then record them.
-
-    Whoever sees the record may count on the metrics.
-    """
+def _publish(ports: Ports, assessment: Assessment) -> None:
+    """Publish the figures there are, and only then record them: whoever sees the record may count on the metrics."""
     deployment = {"Deployment": ports.deployment}
-    figures = {name: getattr(assessment, field) for name, field in METRICS.items()}
-    known = {name: value / getattr(limits, METRICS[name], 1.0) for name, value in figures.items() if value is not None}
-    metrics = [Metric(name, value, {**deployment, "Model": assessment.model}) for name, value in known.items()]
+    figures = {**assessment.figures, **({} if assessment.lost is None else {"lost": float(assessment.lost)})}
+    of_model = {**deployment, "Model": assessment.model}
+    metrics = [Metric(name, figures[signal], of_model) for name, signal in METRICS.items() if signal in figures]
     if assessment.lost is not None:  # of all models, for one alarm
         metrics.append(Metric("PredictionsLost", assessment.lost, deployment))
     if metrics:

@@ -95,7 +95,7 @@ class ModelCard(Record):
     windows: tuple[WindowTrial, ...] = ()
     """How it was chosen how far back it learnt, if the candidate has several windows."""
     verdict: Verdict
-    monitoring: dict[str, float] = Field(default_factory=dict)
+    monitoring: dict[str, float | str] = Field(default_factory=dict)
     """Thresholds beyond which it counts as drifting."""
     lineage: Lineage
 
@@ -140,7 +140,11 @@ def model_card(
         backtests=report.backtests,
         windows=report.windows,
         verdict=evaluation.verdict,
-        monitoring=model.monitor.model_dump(),
+        monitoring={
+            key: value if isinstance(value, (int, float)) else str(value)
+            for key, value in {**dict(model.monitor), "window_rows": model.monitor.rows}.items()
+            if value is not None
+        },
         lineage=Lineage(
             run_id=manifest.run_id,
             training_set_id=manifest.training_set_id,
@@ -271,14 +275,19 @@ def _features(card: ModelCard) -> Table:
 def _monitoring(card: ModelCard) -> Table:
     words = {
         "window_rows": "Latest predictions that are looked at",
+        "window": "How far back they reach at most",
         "min_rows": "Fewest of them",
-        "feature_drift": "Largest drift of a feature (population stability index)",
-        "prediction_drift": "Largest drift of the predictions (population stability index)",
+        "level": "False-alarm rate of one look",
+        "min_psi": "Least population stability index",
+        "min_shift": "Least shift, in standard deviations of the training rows",
+        "min_share": "Least change of the share of missing, unknown and out-of-range values",
+        "min_worsening": "Least relative worsening of the estimated quality",
+        "min_volume": "Least relative change of a day's rows",
         "performance_ratio": "Largest metric over labelled predictions, divided by that on the held-out rows",
+        "labels_watermark": "How late labels are expected at most",
     }
-    return _facts(
-        "Each threshold is an alarm", {words.get(key, key): number(value) for key, value in card.monitoring.items()}
-    )
+    rows = {words.get(key, key): v if isinstance(v, str) else number(v) for key, v in card.monitoring.items()}
+    return _facts("What is more than chance, and at least so large, is an alarm", rows)
 
 
 def _lineage(card: ModelCard) -> Table:

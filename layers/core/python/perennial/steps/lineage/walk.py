@@ -182,6 +182,7 @@ class Walk:
             "code_version": run.code_version,
             "definition_hash": run.definition_hash,
             "subject": run.subject,
+            **({"monitoring_report": told} if (told := run.inputs.get("monitoring_report")) else {}),
         }
         title = f"{run.kind} {run.run_id[:13]}, by {run.trigger.kind}, {run.status}"
         return self._add(Node(f"run:{run.run_id}", "run", title, run.started_at.isoformat(), facts))
