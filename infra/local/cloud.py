@@ -61,7 +61,7 @@ class Endpoint(deployment.Endpoint):
             "CDK_DEFAULT_ACCOUNT": self.account,
             "CDK_DEFAULT_REGION": self.region,
             "CDK_DOCKER": str(self.state / _DOCKER),
-            # The CDK's own check of the template takes as long as all the rest of a synthesis. It is for what goes to AWS.
+            # The CDK's own check of a template takes as long as the rest of the synthesis, and is for what goes to AWS.
             "CDK_VALIDATION": "false",
             # What is on this machine is not reached through a proxy.
             "NO_PROXY": HOST,
