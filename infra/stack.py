@@ -122,6 +122,7 @@ ACCESS: dict[str, Access] = {
     "describe": Access(
         reads=("models/*", "predictions/*", "labels/*", "features/*", "training-inputs/*", "training-sets/*"),
         catalog="read",
+        lists_runs=True,  # a version's lineage tells of the files that it predicted
     ),
     "authorize": Access(),  # and the values of the clients' keys, below
     "monitor": Access(

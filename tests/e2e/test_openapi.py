@@ -110,6 +110,16 @@ def test_every_operation_answers_as_the_document_says_whatever_it_is_sent(
         assert answered["POST /models/fare/predict", 400]
 
 
+def test_the_lineage_of_a_version_and_of_its_training_set_is_told(
+    deployment: Deployment, session: requests.Session
+) -> None:
+    made = deployment.ports.catalog.version("fare", 1).training_set.training_set_id
+    for thing in ("fare@1", made, made[:6]):
+        titles = {node["id"] for node in get(deployment, session, f"/lineage/{thing}")["nodes"]}
+        assert "version:fare@1" in titles
+    assert session.get(f"{deployment.api.url}/lineage/%09", timeout=30).status_code == 404
+
+
 def _call(operation: Any, session: requests.Session, answered: Counter[tuple[str, int]]) -> None:
     modes = schemathesis.GenerationMode
 

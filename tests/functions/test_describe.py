@@ -157,7 +157,8 @@ def test_siblings_beyond_the_most_are_told_as_one(ports: Ports) -> None:
     whole = get(ports, "/lineage/{thing}", {"thing": "fare@2"})[1]
     short = get(ports, "/lineage/{thing}", {"thing": "fare@2"}, {"most": "1"})[1]
     assert len(short["nodes"]) < len(whole["nodes"])
-    assert get(ports, "/lineage/{thing}", {"thing": "nothing"})[0] == 404
+    for nowhere in ("nothing", "%09", "%20"):
+        assert get(ports, "/lineage/{thing}", {"thing": nowhere})[0] == 404
 
 
 def test_the_open_inference_protocol_is_told_of_the_tensors(ports: Ports) -> None:

@@ -40,6 +40,8 @@ def lineage_of(ports: Ports, thing: str, latest_runs: int = RUNS) -> Lineage:
         Several begin so.
     """
     thing, walk = thing.strip(), Walk(ports)
+    if not thing:  # every id would begin so
+        raise NotFoundError(f"a blank names nothing; name {_FORMS}")
     if match := _VERSION.fullmatch(thing):
         return _of_version(walk, ports.catalog.version(match[1], int(match[2])))
     if "/" in thing:
