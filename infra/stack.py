@@ -10,10 +10,12 @@ from typing import Any
 from aws_cdk import Aws, CfnOutput, Fn, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
+from aws_cdk.aws_cloudwatch import IAlarm
 from constructs import Construct
 
 from infra.access import Access
-from infra.alarms import Alarms, training_alarms
+from infra.alarms import Alarms, Watched, training_alarms
+from infra.ask_again import AskAgain
 from infra.backfill import Backfill
 from infra.batch import Batch, Job
 from infra.bulk import Bulk
@@ -216,8 +218,8 @@ class Perennial(Stack):
         deploy = Delivery(
             self, "Delivery", stage=stage, deployment=name, functions=functions, models=models, key=storage.key
         ).machine
-        datasets = [dataset for _, dataset in sorted(definitions.datasets.items())]
-        train = Train(self, "Train", on=on, deploy=deploy, models=models, undelivered=undelivered)
+        asking = AskAgain(self, "AskAgain", on=on).machine
+        train = Train(self, "Train", on=on, deploy=deploy, asking=asking, models=models, undelivered=undelivered)
         serving = Serving(self, "Serving", stage=stage, deployment=name, functions=functions, key=storage.key)
         PredictionLog(self, "PredictionLog", functions=functions)
         monitoring = Monitoring(
@@ -242,32 +244,45 @@ class Perennial(Stack):
             "rebuild": Rebuild(self, "Rebuild", on=on).machine,
             "batch_predict": Bulk(self, "Bulk", on=on, undelivered=undelivered).machine,
         }
-        figures = monitoring.figures(
-            {verb: machine.machine for verb, machine in machines.items()}, serving.api, functions.log_group("predict")
-        )
+        of_machines = {verb: machine.machine for verb, machine in {**machines, "ask_again": asking}.items()}
+        figures = monitoring.figures(of_machines, serving.api, functions.log_group("predict"))
+        of_datasets = {name: alarms.of_dataset(dataset) for name, dataset in sorted(definitions.datasets.items())}
         system = alarms.of_system(figures)
-        of_datasets = {each.name: alarms.of_dataset(each) for each in datasets}
-        attention = [each.attention for each in watched.values() if each.attention]
-        of_uploads = [alarm for of in of_datasets.values() for alarm in of]
-        people.hear_of([*attention, *of_uploads, *system], tell=functions["tell"], undelivered=undelivered)
-        # Beside its role's own policy: what it may publish to is nobody else's.
-        publish = iam.PolicyStatement(actions=["sns:Publish"], resources=[people.topic.topic_arn])
-        iam.Policy(self, "Tell", roles=[functions.role("tell")], statements=[publish])
+        self._tell(
+            people, watched, [alarm for of in of_datasets.values() for alarm in of] + system, functions, undelivered
+        )
         Dashboard(
             self,
             "Dashboard",
             deployment=name,
-            models={model.name: watched[model.name] for model in models},
+            models=watched,
             datasets=of_datasets,
             system=system,
-            machines={verb: machine.machine for verb, machine in machines.items()},
+            machines=of_machines,
             predict_log=functions.log_group("predict").log_group_name,
         )
+        # It makes no run of its own: the refused run says that it asks again.
+        self._grant_asking(stage, asking, train.machine)
         for kind, machine in machines.items():
             machine.record_ends_from_outside(kind=kind, fail=functions["fail"], undelivered=undelivered)
         self._grant_machines(stage, functions, batch, machines)
         self._grant_keys(functions, serving)
         self._output(settings, code, serving, {verb: machine.machine for verb, machine in machines.items()})
+
+    def _tell(
+        self,
+        people: People,
+        watched: Mapping[str, Watched],
+        others: Sequence[IAlarm],
+        functions: Functions,
+        undelivered: sqs.IQueue,
+    ) -> None:
+        """Have people told of models that need attention, and of other alarms."""
+        attention = [each.attention for each in watched.values() if each.attention]
+        people.hear_of([*attention, *others], tell=functions["tell"], undelivered=undelivered)
+        # Beside its role's own policy: what it may publish to is nobody else's.
+        publish = iam.PolicyStatement(actions=["sns:Publish"], resources=[people.topic.topic_arn])
+        iam.Policy(self, "Tell", roles=[functions.role("tell")], statements=[publish])
 
     def _dead_letters(self) -> sqs.IQueue:
         """Return the queue of what could not be delivered, which every rule of this account may send to."""
@@ -323,16 +338,21 @@ class Perennial(Stack):
             if stage.tracing:
                 _allow(machine, _TRACES, "*")
         self._grant_uploads(machines["backfill"])
-        # A policy of its own, as in `_grant_uploads`.
-        itself = iam.PolicyStatement(
-            actions=["states:StartExecution"], resources=[machines["train"].machine.state_machine_arn]
-        )
-        iam.Policy(self, "AskAgain", roles=[machines["train"].role], statements=[itself])
         train, deploy = machines["train"], machines["deploy"].machine
         _allow(train, ["states:StartExecution"], deploy.state_machine_arn)
         executions = self._arn("states", f"execution:{deploy.state_machine_name}:*")
         _allow(train, ["states:DescribeExecution", "states:StopExecution"], executions)
         _allow(train, _WAITING, self._arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"))
+
+    def _grant_asking(self, stage: Stage, asking: Machine, train: Machine) -> None:
+        """Let a refused training leave an execution behind, and that one start a training."""
+        _allow(train, ["states:StartExecution"], asking.machine.state_machine_arn)
+        # A policy of its own: the role's first one is there before the machine, which `train` names.
+        start = iam.PolicyStatement(actions=["states:StartExecution"], resources=[train.machine.state_machine_arn])
+        iam.Policy(self, "Asking", roles=[asking.role], statements=[start])
+        _allow(asking, _LOG_DELIVERY, "*")
+        if stage.tracing:
+            _allow(asking, _TRACES, "*")
 
     def _grant_jobs(self, machine: Machine, jobs: Sequence[Job]) -> None:
         """Let a machine run jobs, and read what they returned in the catalog."""

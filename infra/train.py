@@ -17,7 +17,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from infra.approval import ApprovalGate, longest_wait
-from infra.ask_again import AskAgain
+from infra.ask_again import EXECUTION_TRANSIENT, Refused
 from infra.batch import Job
 from infra.delivery import WORK, longest_delivery
 from infra.machine import Failure, Foundation, Machine
@@ -25,14 +25,8 @@ from infra.search import Search
 from infra.step import RUN_ID, SizedStep, Step, resilient
 from infra.update import DATASET_UPDATED, EVENT_SOURCE
 from perennial.definitions import Model
-from perennial.definitions.model import LONGEST_BACKOFF
 from perennial.errors import DefinitionError
 
-EXECUTION_TRANSIENT = (
-    "StepFunctions.ExecutionLimitExceededException",
-    "StepFunctions.AWSStepFunctionsException",
-    "StepFunctions.SdkClientException",
-)
 PARALLEL_CANDIDATES = 8
 _SUBMISSION = "$.submission"
 """Path of the id of a model that was trained elsewhere; empty if the run trains the candidates."""
@@ -53,6 +47,7 @@ class Train(Construct):
         *,
         on: Foundation,
         deploy: Machine,
+        asking: Machine,
         models: Sequence[Model],
         undelivered: sqs.IQueue,
     ) -> None:
@@ -97,7 +92,7 @@ class Train(Construct):
         admitted = sfn.Choice(self, "admitted").when(
             sfn.Condition.boolean_equals("$.admit.output.admitted", True), work
         )
-        admitted.otherwise(AskAgain(self, "AskAgain", fail=failure).chain)
+        admitted.otherwise(Refused(self, "Refused", asking=asking, fail=failure).chain)
         self.machine = Machine(
             self,
             "Train",
@@ -110,11 +105,8 @@ class Train(Construct):
                 )
             ),
             # A run holds its model's claim for six hours at most; it gives it back before it waits for a person, and
-            # before its version stands beside the champion. One that is refused waits for no longer than `admit` lets
-            # it, to ask again.
-            timeout=Duration.hours(6).plus(
-                _longer(longest_wait(models).plus(self._delivery), Duration.days(LONGEST_BACKOFF.days))
-            ),
+            # before its version stands beside the champion.
+            timeout=Duration.hours(6).plus(longest_wait(models)).plus(self._delivery),
             key=on.storage.key,
         )
 
@@ -237,7 +229,3 @@ class Train(Construct):
                 dead_letter_queue=self._undelivered,
             ),
         )
-
-
-def _longer(one: Duration, other: Duration) -> Duration:
-    return max(one, other, key=lambda each: each.to_seconds())

@@ -33,6 +33,7 @@ from perennial.manifest import Manifest
 from perennial.records import Champion
 from perennial.settings import Settings
 from perennial.training.candidates import fit
+from perennial.training.export import export
 from perennial.training.flat import flat
 from perennial.training.rows import Rows
 from tests.support.artifacts import INPUTS, MODEL, SQL, VIEW_VERSION, a_manifest, a_trip
@@ -130,6 +131,8 @@ class World:
     manifest: Manifest
     model: bytes
     estimator: bytes
+    graph: bytes
+    """The same as ONNX."""
 
 
 def make_world() -> World:
@@ -158,7 +161,7 @@ def make_world() -> World:
     manifest = a_manifest(request=view.model_copy(update={"program": compiled.program}), files=files)
     buffer = io.BytesIO()
     joblib.dump(fitted.estimator, buffer)
-    return World(manifest, content, buffer.getvalue())
+    return World(manifest, content, buffer.getvalue(), export(fitted))
 
 
 def record(world: World) -> dict[str, str]:

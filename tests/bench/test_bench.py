@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.functions import SHAPES
 from perennial.records import StepRecord
 from tests.bench.orchestration import gaps
+from tests.bench.serving import MEBIBYTES
 
 
 def test_the_ingest_benchmark_prints_ratios() -> None:
@@ -51,6 +53,15 @@ def test_the_bulk_benchmark_prints_ratios_and_that_both_find_the_same() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
 
     assert done.stdout.count("× as fast; 100.0% of its predictions are the other's") == 1
+
+
+def test_the_serving_benchmark_prints_what_calls_take_and_what_predictions_cost() -> None:
+    command = [sys.executable, "-m", "tests.bench.serving", "--rivals", "none", "--seconds", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+
+    assert done.stdout.count("× ours in the handler") == 3
+    assert "a million predictions cost, by 1 rows a call $" in done.stdout
+    assert SHAPES["predict"].memory == MEBIBYTES
 
 
 def test_the_drift_benchmark_prints_what_moved_and_how_many_rows_a_shift_takes() -> None:

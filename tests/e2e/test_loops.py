@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -47,7 +48,6 @@ beat_baseline = false
 min_improvement = 0.9
 [retrain]
 min_rows = 100
-on_alarm = ["features", "predictions", "multivariate", "quality", "freshness", "performance", "estimated"]
 cooldown = "20 seconds"
 backoff_after = 3
 backoff = "2 hours"
@@ -148,6 +148,10 @@ def subscribed(loops: Loops) -> str:
     sqs, sns = loops.deployment.client("sqs"), loops.deployment.client("sns")
     queue = str(sqs.create_queue(QueueName="people")["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sender = {"Service": "sns.amazonaws.com"}
+    allowed = {"Effect": "Allow", "Principal": sender, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     sns.subscribe(TopicArn=loops.deployment.outputs["TopicArn"], Protocol="sqs", Endpoint=arn)
     return queue
 
@@ -174,15 +178,17 @@ def test_people_are_told_once_while_the_model_needs_attention_on_and_off(loops: 
 
     # By its metric, so that it stays on for a while; no training is asked for by it.
     about = [{"Name": "Deployment", "Value": loops.name}, {"Name": "Model", "Value": MODEL}]
-    datum = {"MetricName": "Volume", "Value": 1.5, "Dimensions": about}
+    datum = {"MetricName": "DataQuality", "Value": 1.5, "Dimensions": about}
     cloudwatch.put_metric_data(Namespace="Perennial", MetricData=[datum])
     wait_until(lambda: attention_is("ALARM"), 15, "attention")
     assert loops.state(attention) == "ALARM"
     (message,) = wait_until(lambda: heard(loops, queue) or None, 30, "the message")
     assert message["Subject"] == f"{MODEL} needs attention"
-    assert "- Volume: far more or far fewer predictions are asked for than before." in message["Message"]
+    assert (
+        "- DataQuality: requests bring missing values, unknown categories or values out of range." in message["Message"]
+    )
     assert f"`perennial monitor {MODEL}`" in message["Message"]
-    loops.set_alarm("volume", "OK")
+    loops.set_alarm("quality", "OK")
     wait_until(lambda: attention_is("ALARM"), 15, "attention again")  # its metric is still above the limit
     time.sleep(2)
     assert heard(loops, queue) == [], "within the hour nothing more is said"
@@ -194,8 +200,8 @@ def test_of_ten_alarms_at_once_and_while_it_trains_one_trains_and_nine_are_recor
     assert "new data alone starts no run" in str(loops.ended(first).error)
     time.sleep(max(0.0, 21 - _seconds_since(loops.trainings()[-1])))  # the cooldown is not what is tried here
     before = loops.known()
-    signals: list[SignalName] = [name for name in SIGNALS if name != "volume"]
-    ten = [*signals, *signals[:3]]
+    signals = [name for name, signal in SIGNALS.items() if signal.trains]
+    ten = [*signals, *signals]
     with ThreadPoolExecutor(len(signals)) as pool:
         list(pool.map(loops.raise_alarm, signals))
     for signal in ten[len(signals) :]:
@@ -266,7 +272,7 @@ def test_a_suspended_model_is_not_trained_by_an_alarm(loops: Loops) -> None:
 def test_never_two_trainings_ran_at_once(loops: Loops) -> None:
     trained = sorted((run for run in loops.trainings() if run.status == "succeeded"), key=lambda run: run.started_at)
     assert len(trained) == 4
-    for one, following in zip(trained, trained[1:], strict=False):
+    for one, following in pairwise(trained):
         assert one.ended_at is not None
         assert one.ended_at <= following.started_at
 

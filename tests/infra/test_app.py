@@ -134,10 +134,10 @@ def test_what_an_idle_deployment_is_billed_for_is_what_the_documentation_says(
     said = dict(rows)
     models, datasets = 1, 1
     for stack in (dev, prod):
-        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 13 + 8 * models + 2 * datasets
+        assert len(stack.resources("AWS::CloudWatch::Alarm")) == 14 + 6 * models + 2 * datasets
         assert len(stack.resources("AWS::CloudWatch::CompositeAlarm")) == models
         assert len(stack.resources("AWS::CloudWatch::Dashboard")) == 1
-    assert said["alarms"] == "13, 8 for each model and 2 for each dataset; 3 with `expected.every`"
+    assert said["alarms"] == "14, 6 for each model and 2 for each dataset"
     assert (said["composite alarms"], said["dashboard"]) == ("1 for each model", "1")
     endpoints = prod.properties("AWS::EC2::VPCEndpoint").values()
     billed = [len(found["SubnetIds"]) for found in endpoints if found["VpcEndpointType"] == "Interface"]
@@ -212,6 +212,7 @@ def test_new_data_of_another_deployment_trains_nothing_here(stack: Synthesised) 
 def test_the_outputs_are_all_that_is_needed_to_operate_a_deployment(stack: Synthesised) -> None:
     assert set(stack.template["Outputs"]) == {
         "ApiUrl",
+        "TopicArn",
         "ArtifactsBucket",
         "BackfillMachineArn",
         "BatchPredictMachineArn",

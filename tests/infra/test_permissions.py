@@ -196,6 +196,9 @@ def test_nothing_but_the_step_that_forgets_may_delete_what_was_uploaded(stack: S
 def test_a_machine_may_invoke_and_submit_what_it_does_and_no_more(stack: Synthesised) -> None:
     for verb, machine in stack.machines().items():
         tasks = [state for _, state in states(machine) if state["Type"] == "Task"]
+        if verb == "ask_again":
+            assert [task["Resource"].rpartition(":")[2] for task in tasks] == ["startExecution"]
+            continue
         invoked = {task["Parameters"].get("FunctionName") for task in tasks} - {None}
         submitted = {task["Parameters"].get("JobDefinition") for task in tasks} - {None}
         assert len(invoked) == len(INVOKES[verb].functions), verb

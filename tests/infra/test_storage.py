@@ -119,4 +119,5 @@ def test_dev_leaves_nothing_behind(dev: Synthesised) -> None:
 def test_every_log_group_forgets(stack: Synthesised) -> None:
     groups = stack.properties("AWS::Logs::LogGroup")
     assert groups
-    assert all(group["RetentionInDays"] in (14, 365) for group in groups.values())
+    # Those of predict hold requests until the prediction log has them.
+    assert {group["RetentionInDays"] for group in groups.values()} <= {3, 14, 365}

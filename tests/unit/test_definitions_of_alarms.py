@@ -56,6 +56,8 @@ def test_a_week_of_hours_is_as_far_as_an_alarm_looks_back() -> None:
 def test_silence_is_an_alarm_of_arrivals_alone_and_only_of_a_model_that_is_to_be_called() -> None:
     quiet, busy = Alarms(), Alarms.model_validate({"called_every": "1 hour"})
     assert not any(quiet.silence_is_an_alarm(name) for name in SIGNALS)
+    assert [name for name in SIGNALS if name not in quiet.on] == ["volume", "freshness"]
+    assert busy.on == tuple(SIGNALS)
     assert [name for name in SIGNALS if busy.silence_is_an_alarm(name)] == ["volume", "freshness"]
 
 
@@ -94,8 +96,8 @@ def test_the_alarms_that_training_may_mend_ask_for_it_unless_the_definition_name
     assert model.training_alarms == usual
     assert with_alarms(model, retrain={"on_alarm": False}).training_alarms == usual  # `admit` refuses, and records it
     assert with_alarms(model, alarms={"off": ["features"]}).training_alarms == usual[1:]
-    chosen = with_alarms(model, retrain={"on_alarm": ["volume", "performance"]})
-    assert set(chosen.training_alarms) == {"volume", "performance"}
+    chosen = with_alarms(model, retrain={"on_alarm": ["quality", "performance"]})
+    assert set(chosen.training_alarms) == {"quality", "performance"}
     assert with_alarms(model, retrain={"on_alarm": []}).training_alarms == ()
 
 

@@ -178,8 +178,8 @@ def test_columns_that_the_version_does_not_read_need_not_be_there_and_may_be(wor
 def test_a_version_whose_files_were_changed_predicts_nothing(world: Ports) -> None:
     ports = copied(world)
     made = planned(ports)
-    ports.artifacts.put("models/fare/1/model.onnx", b"something else")
-    with pytest.raises(DataError, match=r"model\.onnx: has SHA-256"):
+    ports.artifacts.put("models/fare/1/model.flat", b"something else")
+    with pytest.raises(DataError, match=r"model\.flat: has SHA-256"):
         score_all(ports, made)
 
 

@@ -16,7 +16,7 @@ SignalName = Literal[
     "features", "predictions", "multivariate", "quality", "volume", "freshness", "performance", "estimated"
 ]
 ARRIVALS: tuple[SignalName, ...] = ("volume", "freshness")
-"""The signals about whether the model is called at all: there silence says something."""
+"""The signals about whether the model is called at all: there silence says something, if calls are expected."""
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _HOUR = timedelta(hours=1)
@@ -115,8 +115,8 @@ class Alarms(Definition):
     period: Period = timedelta(minutes=1)
     """How long a datapoint's period is; the largest value in it counts."""
     called_every: Length | None = None
-    """How often the model is called at least. With it, silence is an alarm of volume and freshness; without it, a model
-    that nobody calls is well."""
+    """How often the model is called at least. With it, volume and freshness have alarms, and silence is one of both;
+    without it, a model that nobody calls is well."""
     signals: dict[SignalName, SignalRule] = Field(default_factory=dict)
     """Signal to what differs for it."""
 
@@ -141,7 +141,9 @@ class Alarms(Definition):
     @property
     def on(self) -> tuple[SignalName, ...]:
         """The signals that have an alarm, in the order of `SIGNALS`."""
-        return tuple(name for name in SIGNALS if name not in self.off)
+        # Of a model that may rest, how often it is called says nothing about its health.
+        absent = self.off if self.called_every is not None else (*self.off, *ARRIVALS)
+        return tuple(name for name in SIGNALS if name not in absent)
 
     def datapoints_of(self, name: SignalName) -> tuple[int, int]:
         """Return how many datapoints of a signal must be too high, and of how many."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import timedelta
+from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
 from perennial.definitions.base import Definition, Length, Name, Scalar
 
 Task = Literal["regression", "binary", "multiclass"]
+ALL = "all"
+SINCE_CHANGE = "since change"
+Window = Annotated[Literal["all", "since change"] | Length, Field(union_mode="left_to_right")]
+"""How far training rows reach: all of them, those since the target last began to follow from the features in another
+way, or a length before the holdout."""
 Kind = Literal["number", "boolean", "categorical"]
 """What a feature is to an estimator: see `Model.preprocessing`."""
 METRICS: dict[Task, dict[str, bool]] = {
@@ -74,6 +80,9 @@ class Candidate(Definition):
     definitions folder or an installed package."""
     history: Length | None = None
     """How far before the holdout its training rows reach; None means all of them."""
+    windows: tuple[Window, ...] = ()
+    """Instead of ``history``, several ways how far they reach: ``"all"``, ``"since change"``, or lengths. The one that
+    would have done best on the latest stretch before the holdout is taken."""
     parameters: dict[str, Scalar] = Field(default_factory=dict)
     """Arguments of the scikit-learn estimator."""
     space: dict[str, Space] = Field(default_factory=dict)
@@ -83,10 +92,22 @@ class Candidate(Definition):
     def _estimator_is_custom(self) -> Candidate:
         if (self.algorithm == "custom") != (self.estimator is not None):
             raise ValueError('estimator goes with algorithm = "custom", and only with it')
+        if self.windows and self.history is not None:
+            raise ValueError("write history or windows, not both")
+        if len(set(self.windows)) < len(self.windows):
+            raise ValueError("windows must be different from one another")
         both = sorted(self.parameters.keys() & self.space.keys())
         if both:
             raise ValueError(f"{both[0]} stands in parameters and in space; leave one out")
         return self
+
+    @property
+    def longest(self) -> timedelta | None:
+        """How far before the holdout its training rows may reach at most; None means no limit."""
+        if not self.windows:
+            return self.history
+        lengths = [window for window in self.windows if isinstance(window, timedelta)]
+        return max(lengths) if len(lengths) == len(self.windows) else None
 
 
 class Search(Definition):

@@ -180,11 +180,12 @@ class Model(Definition):
 
         The stretches before the held-out rows that judge, too, each need the whole history of a candidate before them.
         """
-        histories = [candidate.history for candidate in self.candidates]
+        histories = [candidate.longest for candidate in self.candidates]
         if None in histories:
             return None
         searched = any(candidate.space for candidate in self.candidates)
-        stretches = max(self.split.backtests, self.search.folds if searched else 0)
+        chosen = any(candidate.windows for candidate in self.candidates)
+        stretches = max(self.split.backtests, self.search.folds if searched else 0, 1 if chosen else 0)
         return max(history for history in histories if history is not None) + stretches * self.split.holdout
 
     @property

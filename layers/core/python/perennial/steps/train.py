@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import BaseModel, Field
 from perennial import keys
 from perennial.definitions import Candidate, Model
 from perennial.errors import DataError
+from perennial.monitoring.change_points import change_points, unchanged_since
 from perennial.monitoring.histograms import make_histogram, one_number_each
 from perennial.ports import Ports
 from perennial.records import Made, TrainingSet
@@ -42,9 +44,10 @@ from perennial.training.evaluation import metrics, parity_error
 from perennial.training.export import export
 from perennial.training.flat import flat
 from perennial.training.problem import Problem, problem_of
-from perennial.training.report import CandidateReport
+from perennial.training.report import CandidateReport, WindowTrial
 from perennial.training.rows import Rows, history_start, read_rows
 from perennial.training.scoring import INPUT, OUTPUT, score
+from perennial.training.windows import choose_window
 
 Matrix = npt.NDArray[np.float64]
 
@@ -156,6 +159,12 @@ def train(
         return predict(fit(candidate, rows, model.seed, problem), features)
 
     start = history_start(training_set.split_at, candidate.history)
+    windows: tuple[WindowTrial, ...] = ()
+    if candidate.windows:
+        start, windows = choose_window(
+            fit_and_predict, learning, training_set.split_at, model.split.holdout, candidate.windows,
+            task=model.task, metric=model.metric, unchanged_since=_unchanged_since,
+        )  # fmt: skip
     recent = learning if start is None else learning.since(start)
     fitted = fit(candidate, recent, model.seed, problem)
     files = ModelFiles(export(fitted), flat(fitted, recent.features))
@@ -182,8 +191,10 @@ def train(
         metrics=metrics(holdout.target, expected, model.task),
         backtests=backtest(
             fit_and_predict, learning, training_set.split_at, model.split.holdout, model.split.backtests,
-            task=model.task, history=candidate.history,
+            task=model.task, history=None if start is None else training_set.split_at - start,
         ),
+        windows=windows,
+        learnt_from=start,
         parity_error=_parity(files, holdout.features, expected, prediction),
         baseline=baselines(recent.features, training_set),
         prediction_baseline=make_histogram(one_number_each(prediction)),
@@ -199,6 +210,10 @@ def _parity(files: ModelFiles, features: Matrix, expected: Matrix, prediction: M
     graph = score(files.graph, features)
     pairs = ((expected, prediction), (expected, graph), (graph, prediction))
     return max(parity_error(one, other) for one, other in pairs)
+
+
+def _unchanged_since(series: Sequence[float], rows: Sequence[float]) -> int:
+    return unchanged_since(change_points(series, rows))
 
 
 def _take_over(ports: Ports, request: Request, made: Made) -> None:

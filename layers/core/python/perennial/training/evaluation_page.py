@@ -42,7 +42,7 @@ from perennial.training.figures_in_words import (
     with_ends,
 )
 from perennial.training.fit_plots import fit_blocks
-from perennial.training.report import Backtest
+from perennial.training.report import Backtest, WindowTrial
 from perennial.training.slice_plots import slice_blocks
 
 MOST_FEATURES = 20
@@ -81,6 +81,8 @@ def sections(report: EvaluationReport, search: Sequence[Block] = ()) -> list[Sec
         held_out = report.split_at, report.verdict.candidates
         blocks = backtest_blocks(report.backtests, report.metric, held_out)
         found.append(Section("How it would have done before", blocks))
+    if report.windows:
+        found.append(Section("How far back they learn", [window_table(report.windows, report.metric)]))
     if report.fit is not None:
         found.append(Section("Where predictions miss", fit_blocks(report.fit, report.task, report.classes)))
     if report.importance:
@@ -154,6 +156,23 @@ def backtest_blocks(
         "proves little."
     )
     return [Plot(chart, caption, f"{metric_heading(metric)} over time")]
+
+
+def window_table(windows: Mapping[str, Sequence[WindowTrial]], metric: str) -> Table:
+    """Return what each window of each candidate came to on the latest stretch before the held-out one."""
+    rows: list[list[Cell]] = [
+        [
+            name,
+            trial.window,
+            f"{trial.rows:,}",
+            number(trial.metrics[metric]) if metric in trial.metrics else "too few rows",
+            Badge("taken", "good") if trial.chosen else "",
+        ]
+        for name, trials in windows.items()
+        for trial in trials
+    ]
+    caption = "Learnt from the rows of each window, tried on the latest stretch of time before the held-out one"
+    return Table(caption, ["Candidate", "Window", "Rows", metric_heading(metric), ""], rows)
 
 
 def _verdict(report: EvaluationReport) -> Note:

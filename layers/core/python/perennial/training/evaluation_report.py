@@ -10,7 +10,7 @@ from perennial.definitions import Task
 from perennial.records import CompiledView, Record, Verdict
 from perennial.training.calibration import Fit
 from perennial.training.importance import Importance
-from perennial.training.report import Backtest
+from perennial.training.report import Backtest, WindowTrial
 from perennial.training.slices import SliceFigures
 
 
@@ -57,6 +57,8 @@ class EvaluationReport(Record):
     """Held-out rows that it was measured on."""
     backtests: dict[str, tuple[Backtest, ...]] = Field(default_factory=dict)
     """Candidate to its figures in earlier times."""
+    windows: dict[str, tuple[WindowTrial, ...]] = Field(default_factory=dict)
+    """Candidate to how its window was chosen, of those that have several."""
     size: int
     """Bytes of the best candidate's ONNX file."""
     milliseconds: float

@@ -172,6 +172,7 @@ def _report(
         ) if finite else (),
         importance_rows=min(len(holdout), MOST_ROWS),
         backtests={each.report.candidate: each.report.backtests for each in contenders if each.report.backtests},
+        windows={each.report.candidate: each.report.windows for each in contenders if each.report.windows},
         size=evidence.size,
         milliseconds=evidence.milliseconds,
         request=training_set.request and training_set.request.model_copy(update={"program": None}),

@@ -13,7 +13,7 @@ from perennial.manifest import Manifest
 from perennial.records import Record, TrainingSet, Verdict
 from perennial.reporting.blocks import Block, Cell, Code, KeyFigure, KeyFigures, Note, Paragraph, Section, Table
 from perennial.reporting.words import alike, count, listing, number, several, share
-from perennial.training.evaluation_page import backtest_blocks, gate_table, metric_table
+from perennial.training.evaluation_page import backtest_blocks, gate_table, metric_table, window_table
 from perennial.training.evaluation_report import EvaluationReport, Judged
 from perennial.training.figures_in_words import (
     METRIC_MEANINGS,
@@ -26,7 +26,7 @@ from perennial.training.figures_in_words import (
     predicted,
 )
 from perennial.training.importance import Importance
-from perennial.training.report import Backtest, CandidateReport
+from perennial.training.report import Backtest, CandidateReport, WindowTrial
 from perennial.training.slice_plots import slice_blocks
 from perennial.training.slices import SliceFigures
 from perennial.utc import naive_utc
@@ -92,6 +92,8 @@ class ModelCard(Record):
     slices: tuple[SliceFigures, ...]
     importance: tuple[Importance, ...]
     backtests: tuple[Backtest, ...]
+    windows: tuple[WindowTrial, ...] = ()
+    """How it was chosen how far back it learnt, if the candidate has several windows."""
     verdict: Verdict
     monitoring: dict[str, float | str] = Field(default_factory=dict)
     """Thresholds beyond which it counts as drifting."""
@@ -136,6 +138,7 @@ def model_card(
         slices=evaluation.slices,
         importance=evaluation.importance,
         backtests=report.backtests,
+        windows=report.windows,
         verdict=evaluation.verdict,
         monitoring={
             key: value if isinstance(value, (int, float)) else str(value)
@@ -170,6 +173,8 @@ def card_sections(card: ModelCard) -> list[Section]:
         held_out = card.data.split_at, {card.candidate: card.verdict.metrics}
         blocks = backtest_blocks({card.candidate: card.backtests}, card.metric, held_out)
         found.append(Section("How it would have done before", blocks))
+    if card.windows:
+        found.append(Section("How far back it learns", [window_table({card.candidate: card.windows}, card.metric)]))
     if card.slices:
         found.append(Section("Parts of the rows", slice_blocks(card.slices, card.metric)))
     found += [

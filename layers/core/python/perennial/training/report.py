@@ -21,6 +21,17 @@ class Backtest(Record):
     metrics: dict[str, float]
 
 
+class WindowTrial(Record):
+    """What learning from one of a candidate's windows would have come to on the latest stretch before the holdout."""
+
+    window: str
+    rows: int
+    """Rows that it would have learnt from."""
+    metrics: dict[str, float]
+    """None where there were too few rows to learn from, or to judge."""
+    chosen: bool
+
+
 class CandidateReport(Record):
     """Everything that the manifest of a version will say of its training.
 
@@ -52,6 +63,10 @@ class CandidateReport(Record):
     """On the held-out rows."""
     backtests: tuple[Backtest, ...] = ()
     """What it would have reached in earlier times, the earliest first."""
+    windows: tuple[WindowTrial, ...] = ()
+    """How its window was chosen, of a candidate that has several."""
+    learnt_from: datetime | None = None
+    """Event time from which it learnt; None: from the beginning."""
     parity_error: float
     """Largest relative difference between any two of the estimator, the ONNX file and the flat file."""
     baseline: dict[str, Histogram]
