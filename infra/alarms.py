@@ -62,7 +62,7 @@ class Alarms(Construct):
     def of_dataset(self, dataset: Dataset) -> list[cloudwatch.Alarm]:
         """Add the alarms of a dataset's uploads: refused, much of one quarantined, none for too long."""
         dimensions = {"Deployment": self._deployment, "Dataset": dataset.name}
-        see = f"See `perennial runs --kind ingest` and the upload's report, `perennial dataset {dataset.name}`."
+        see = f"See `perennial runs --kind ingest` and the upload's report, `perennial snapshots {dataset.name}`."
 
         def alarm(name: str, metric: str, statistic: str, description: str, threshold: float = 0) -> cloudwatch.Alarm:
             return self._alarm(

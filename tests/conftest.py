@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,15 @@ from perennial.fakes import FixedClock, fake_ports
 from perennial.ports import Ports
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    """Keep bytecode, also where the shell says not to: the tests start hundreds of programs that share their imports.
+
+    Without it each deployment compiles the CDK's Python modules anew, which costs five seconds of a processor.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)

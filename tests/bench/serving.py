@@ -3,7 +3,8 @@
 The same model (histogram gradient boosting, 100 trees) is asked for 1, 100 and 1,000 rows: by our handler, with its
 request view, checks, log line and JSON; and by ``mlflow models serve``, BentoML, and FastAPI with scikit-learn and with
 onnxruntime, which get the finished features. Ours is timed as Lambda calls it, and behind a plain HTTP server of
-Python's own, as the others are asked over HTTP. Then what a million predictions cost at AWS's list prices (`perennial.prices`).
+Python's own, as the others are asked over HTTP. Then what a million predictions cost at AWS's list prices
+(`perennial.prices`).
 """
 
 from __future__ import annotations

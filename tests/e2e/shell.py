@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from infra.deployment import Deployment
+from infra.waiting import wait_until
+
 
 class Shell:
     """The CLI in a folder of its own."""
@@ -27,3 +30,14 @@ class Shell:
         done = self.run(*arguments, "--json", stdin=stdin)
         assert done.returncode == code, done.stderr[-2000:]
         return json.loads(done.stdout)
+
+    def deployment(self) -> Deployment:
+        """Return what `up` has deployed."""
+        return Deployment.connect("local", state=self.folder / ".perennial")
+
+    def served(self, *models: str, seconds: float = 180) -> Deployment:
+        """Wait until each model has a champion; return the deployment. A command would take a second for each look."""
+        deployment = self.deployment()
+        for model in models:
+            wait_until(lambda model=model: deployment.ports.catalog.champion(model), seconds, f"a champion of {model}")
+        return deployment

@@ -142,7 +142,8 @@ def test_a_version_whose_execution_is_gone_is_promoted_by_hand_and_rolled_back(
     machines.stop_execution(executionArn=execution(deployment, third["run_id"]))
     assert flats.json("approve", MODEL, "3")["execution_told"] is False
     promoted, back = flats.of_page("promote")
-    assert (promoted["status"], promoted["outputs"]) == ("succeeded", {"model": MODEL, "version": 3, "previous": 1})
+    outputs = {"model": MODEL, "version": 3, "previous": 1, "serves": True}
+    assert (promoted["status"], promoted["outputs"]) == ("succeeded", outputs)
     assert (back["version"], back["previous"]) == (1, 3)
     told = [(entry["action"], entry["version"]) for entry in flats.shown()["audit"][:3]]
     assert told == [("rollback", 1), ("promote", 3), ("approve", 3)]

@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import shlex
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ EXAMPLE = ROOT / "docs" / "examples" / "flats"
 FLATS = EXAMPLE / "uploads" / "flats.csv"
 COPIES = 100
 """Of the example's rows in a large file: some 50 MB, which are four chunks."""
-DEPLOYED = 120
-"""Seconds until the first version serves."""
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +37,6 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     try:
         shell.json("up", "--definitions", "docs/examples/flats")
         shell.json("upload", "flats", "docs/examples/flats/uploads/flats.csv")
-        deadline = time.monotonic() + DEPLOYED
-        while not any(model["champion"] for model in shell.json("models")) and time.monotonic() < deadline:
-            time.sleep(1)
         yield shell
     finally:
         LocalCloud(folder / ".perennial").stop()
@@ -50,7 +44,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def deployment(shell: Shell) -> Deployment:
-    return Deployment.connect("local", state=shell.folder / ".perennial")
+    return shell.served("flat_rent")
 
 
 def large(path: Path) -> int:
@@ -65,7 +59,7 @@ def large(path: Path) -> int:
     return COPIES * len(lines)
 
 
-def test_the_commands_of_the_page_predict_a_file_as_the_api_does(shell: Shell) -> None:
+def test_the_commands_of_the_page_predict_a_file_as_the_api_does(shell: Shell, deployment: Deployment) -> None:
     page = (ROOT / "docs" / "bulk.md").read_text()
     [block] = re.findall(r"<!-- run: bulk -->\n```console\n(.*?)```", page, re.DOTALL)
     first, second, listed = [

@@ -68,9 +68,9 @@ def issuer() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def with_signatures(deployed: Deploy) -> Deployment:
+def with_signatures(signed_deployment: Deployment) -> Deployment:
     """Return a deployment as it is unless one says otherwise."""
-    return deployed("signed")
+    return signed_deployment
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_signature_that_is_not_right_is_refused(cloud: Endpoint, with_signatur
 
 def test_whoever_is_known_is_told_what_is_not_there(cloud: Endpoint, with_signatures: Deployment) -> None:
     of = with_signatures
-    for path, status in (("/nowhere", 404), ("/", 404), ("/models/fare/predict", 405), ("/models/fare", 404)):
+    for path, status in (("/nowhere", 404), ("/", 404), ("/models/fare/predict", 405), ("/models/nobody", 404)):
         assert is_problem(send(of, path, signed(of, path, cloud.access_key, cloud.secret_key)), status)
 
 
@@ -148,8 +148,9 @@ def test_the_page_s_program_signs_so_that_it_is_answered(
     credentials = {"AWS_ACCESS_KEY_ID": cloud.access_key, "AWS_SECRET_ACCESS_KEY": cloud.secret_key}
     for name, value in (credentials | {"AWS_DEFAULT_REGION": cloud.region}).items():
         monkeypatch.setenv(name, value)
-    assert names["call"]("GET", f"{with_signatures.api.url}/models") == (200, {"models": [], "next": None})
-    status, told = names["call"]("POST", f"{with_signatures.api.url}/models/fare/predict", {"instances": [{}]})
+    status, told = names["call"]("GET", f"{with_signatures.api.url}/models")
+    assert (status, set(told)) == (200, {"models", "next"})
+    status, told = names["call"]("POST", f"{with_signatures.api.url}/models/nobody/predict", {"instances": [{}]})
     assert (status, told["field"]) == (404, "model")
 
 

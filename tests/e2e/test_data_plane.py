@@ -194,7 +194,7 @@ def test_a_backfill_ingests_what_is_in_the_bucket_and_refuses_only_what_is_wrong
     shell: Shell, deployment: Deployment
 ) -> None:
     before, events = live_rows(deployment), deployment.client("events")
-    [rule] = [rule["Name"] for rule in events.list_rules()["Rules"] if "Uploads" in rule["Name"]]
+    [rule] = [rule["Name"] for rule in events.list_rules()["Rules"] if "IngestUploads" in rule["Name"]]
     events.disable_rule(Name=rule)
     for number in range(6):
         put(deployment, f"rides/old/{number}.csv", rides(500_000 + 20 * number))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from infra.bringup import environment
-from infra.deploy import deploy
 from infra.deployment import Deployment
 from infra.local.cloud import Endpoint
 from perennial.definitions.files import Definitions
@@ -63,12 +60,9 @@ class Signature(requests.auth.AuthBase):
 
 
 @pytest.fixture(scope="module")
-def deployment(cloud: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """Deploy the app and let a small model serve there."""
-    output: Path = tmp_path_factory.mktemp("described")
-    context = {"name": "described"}
-    outputs = deploy(stage="local", stack="described", environment=environment(cloud), context=context, output=output)
-    found = Deployment("described", outputs, cloud)
+def deployment(signed_deployment: Deployment) -> Deployment:
+    """Let a small model serve."""
+    found = signed_deployment
     small = Definitions(DEFINITIONS.datasets, DEFINITIONS.views, {"fare": SMALL})
     ports = replace(found.ports, raw=FakeObjectStore("raw"), definitions=small)
     assert trained(ingested(ports)) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ def test_a_condition_and_classes_become_champions_that_can_be_rebuilt(tmp_path: 
     try:
         shell.json("up", "--definitions", str(EXAMPLE))
         shell.json("upload", "statements", str(EXAMPLE / "uploads" / "statements.csv"))
-        wait_for_champions(shell)
+        shell.served(*CANDIDATES)
         answers = {model: shell.json("predict", model, str(EXAMPLE / "request.json")) for model in CANDIDATES}
         check_answers(**answers)
         check_refusal(shell)
@@ -39,17 +38,6 @@ def test_a_condition_and_classes_become_champions_that_can_be_rebuilt(tmp_path: 
             assert (rebuilt["identical"], rebuilt["findings"]) == (True, [])
     finally:
         LocalCloud(tmp_path / ".perennial").stop()
-
-
-def wait_for_champions(shell: Shell) -> None:
-    """Wait until both models serve what the upload alone has started."""
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        champions = {each["model"]: each["champion"] for each in shell.json("models")}
-        if champions.keys() == CANDIDATES.keys() and all(champions.values()):
-            return
-        time.sleep(2)
-    raise AssertionError(f"not all of {', '.join(CANDIDATES)} serve: {shell.run('runs').stdout}")
 
 
 def check_answers(churn: Any, leaving_reason: Any) -> None:

@@ -23,6 +23,7 @@ from infra.operations import follow_started, read_logs
 from perennial import keys
 from perennial.errors import PerennialError
 from perennial.records import Run, Trigger
+from perennial.serving.scorer import FLAT_FILE
 from tests.e2e.executions import wait_for
 from tests.e2e.shell import Shell
 
@@ -98,9 +99,9 @@ def answered_by(deployment: Deployment, version: int | None = None) -> int:
     return int(deployment.api.predict(MODEL, ROWS, version)["version"])
 
 
-def flip(deployment: Deployment, version: int) -> bytes:
-    """Flip one bit of a version's ONNX file; return the file as it was."""
-    store, key = deployment.ports.artifacts, keys.artifact(MODEL, version, "model.onnx")
+def flip(deployment: Deployment, version: int, file: str) -> bytes:
+    """Flip one bit of a version's file; return the file as it was."""
+    store, key = deployment.ports.artifacts, keys.artifact(MODEL, version, file)
     before = store.get(key)
     store.put(key, before[:-9] + bytes([before[-9] ^ 4]) + before[-8:])
     return before
@@ -177,8 +178,8 @@ def test_a_flipped_bit_is_served_and_promoted_by_nobody_and_the_last_good_versio
     assert previous is not None
     assert previous.previous == newest - 1
 
-    # Of an older version: it is not deployed, and the champion stays.
-    flip(deployment, 1)
+    # Of an older version, in what it is not served from: it is not deployed, and the champion stays.
+    flip(deployment, 1, "model.onnx")
     deploy = closed(deployment, deployment.start("deploy", {"model": MODEL, "version": 1}, "back to it"))
     assert deploy.status == "failed"
     assert "model.onnx: has SHA-256" in str(deploy.error)
@@ -186,15 +187,19 @@ def test_a_flipped_bit_is_served_and_promoted_by_nobody_and_the_last_good_versio
     assert catalog.version(MODEL, 1).stage == "archived"
 
     # Of the champion, which no process has loaded yet: what served before answers, and says so.
-    intact = flip(deployment, newest)
+    intact = flip(deployment, newest, FLAT_FILE)
+    flip(deployment, 1, FLAT_FILE)
     assert answered_by(deployment) == newest - 1
     for altered in (newest, 1):
         with pytest.raises(PerennialError, match="the API answered 500"):
             answered_by(deployment, altered)
-    told = f"champion version {newest} of {MODEL} does not serve: model.onnx: has SHA-256"
-    assert read_logs(deployment, "predict", third.started_at, told)
+    told = [json.loads(line["message"]) for line in read_logs(deployment, "predict", third.started_at, "stand_in")]
+    assert told
+    for line in told:
+        assert (line["model"], line["version"], line["serves"]) == (MODEL, newest, newest - 1)
+        assert line["sentence"].startswith(f"{FLAT_FILE}: has SHA-256")
     assert champion(deployment) == newest
 
-    deployment.ports.artifacts.put(keys.artifact(MODEL, newest, "model.onnx"), intact)
+    deployment.ports.artifacts.put(keys.artifact(MODEL, newest, FLAT_FILE), intact)
     time.sleep(1.1)  # the pointer's time on the local stage
     assert answered_by(deployment) == newest

@@ -12,6 +12,8 @@ from infra.deploy import toolchain
 
 # Before aws_cdk is imported: jsii looks for node then.
 os.environ.setdefault("JSII_NODE", str(toolchain()[0]))
+# The CDK's own check only warns, and costs seconds; cdk-nag and cfn-lint check here. Synthesis by itself has it on.
+os.environ.setdefault("CDK_VALIDATION", "false")
 
 from tests.infra.synthesised import Synthesise, Synthesised
 
