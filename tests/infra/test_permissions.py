@@ -45,6 +45,7 @@ KEYS = (
     keys.training_inputs("m", "h"),
     keys.definitions("f"),
     keys.rebuild_report("m", "r"),
+    keys.monitoring_report("m", 1, NOW),
     keys.delivery_report("m", "r"),
     keys.artifact("m", 1, "model.onnx"),
     keys.prediction_part("m", 1, "r", NOW, 1, "h"),

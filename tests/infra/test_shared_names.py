@@ -7,7 +7,10 @@ from pathlib import Path
 
 import perennial.serving.predictors
 from infra.monitoring import STAND_IN
+from infra.options import DEFINITIONS
 from perennial.aws.metrics import NAMESPACE
+from perennial.definitions import SIGNALS
+from perennial.definitions.files import load_definitions
 from perennial.serving.log_lines import MARKER
 from perennial.steps.admit import CLAIM_LENGTH
 from perennial.steps.monitor import METRICS
@@ -17,7 +20,9 @@ from tests.infra.synthesised import Synthesised
 def test_each_figure_that_the_monitor_publishes_has_an_alarm_that_watches_it(dev: Synthesised) -> None:
     alarms = dev.properties("AWS::CloudWatch::Alarm").values()
     watched = [alarm["MetricName"] for alarm in alarms if alarm.get("Namespace") == NAMESPACE]
-    assert set(METRICS) <= set(watched)
+    (model,) = load_definitions(DEFINITIONS).models.values()
+    of_model = {SIGNALS[name].metric for name in model.alarms.on}
+    assert of_model | {"PredictionsLost"} == set(METRICS) & set(watched)
 
 
 def test_the_lines_of_the_prediction_log_are_carried_to_the_function_that_keeps_them(stack: Synthesised) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perennial import keys
-from perennial.definitions import Monitor
+from perennial.definitions import Alarms, Monitor
 from perennial.definitions.files import Definitions
 from perennial.manifest import Manifest
 from perennial.monitoring.baseline import Baseline, make_baseline
@@ -82,7 +82,7 @@ def register_watched(ports: Ports, baseline: Baseline, **changes: Any) -> Manife
 def watched_by(ports: Ports, limits: Monitor) -> Ports:
     """Return the ports with the example watched by these limits."""
     definitions = ports.definitions
-    model = definitions.model(MODEL).model_copy(update={"monitor": limits})
+    model = definitions.model(MODEL).model_copy(update={"monitor": limits, "alarms": Alarms()})
     return replace(ports, definitions=Definitions(definitions.datasets, definitions.views, {MODEL: model}))
 
 

@@ -75,7 +75,7 @@ class Assessment(Record):
     """Whether the version has a baseline of its own, or only its manifest's histograms: these measure no dependence of
     rows, and tell nothing of features together and of estimated quality."""
     attention: bool = False
-    """Whether any figure is above 1."""
+    """Whether any figure is above 1 of a signal that the definition has an alarm of."""
     sentence: str = ""
     """What moved, for people."""
     report_key: str | None = None

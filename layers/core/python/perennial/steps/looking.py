@@ -132,7 +132,7 @@ def _assessment(
     arrivals: Arrivals | None,
 ) -> Assessment:
     """Put the figures of a look together; each is absent where there were too few rows for it."""
-    limits, off = model.monitor, set(model.alarms.off)
+    limits, alarmed = model.monitor, set(model.alarms.on)
     policy = policy_for(limits)
     figures = published(signals, policy) if signals else {}
     figures |= arrivals.figures(limits, model.alarms.called_every) if arrivals else {}
@@ -165,9 +165,9 @@ def _assessment(
         estimated_high=estimated.high if estimated else None,
         estimated_ratio=worsening(estimated.metric, estimated.reference, estimated.value) if estimated else None,
         figures=figures,
-        moved=_moved(signals, policy, off) if signals else (),
+        moved=_moved(signals, policy, alarmed) if signals else (),
         baseline="manifest" if manifest.baseline_sha256 is None else "file",
-        attention=any(figure > 1 for name, figure in figures.items() if name not in off),
+        attention=any(figure > 1 for name, figure in figures.items() if name in alarmed),
     )
 
 
@@ -194,9 +194,9 @@ def _largest_index(signals: Signals | None) -> tuple[str | None, float | None]:
     return worst, None if worst is None else found[worst]
 
 
-def _moved(signals: Signals, policy: Policy, off: Collection[str]) -> tuple[Moved, ...]:
+def _moved(signals: Signals, policy: Policy, alarmed: Collection[str]) -> tuple[Moved, ...]:
     """Return the largest changes, without those of signals that have no alarm."""
-    watched = (one for one in signals.alarms if group_of(one) not in off)
+    watched = (one for one in signals.alarms if group_of(one) in alarmed)
     largest = sorted(watched, key=lambda one: -multiple(one, policy))
     return tuple(
         Moved(
