@@ -83,6 +83,32 @@ def test_the_restarted_execution_names_the_alarm(deployment: Deployment, demo: d
     assert trigger["reason"]
 
 
+def test_the_run_that_the_alarm_started_says_what_moved_and_names_the_report_that_it_reacts_to(
+    shell: Shell, deployment: Deployment, demo: dict[str, Any]
+) -> None:
+    run = deployment.ports.catalog.run(demo["training_runs"][1]["run_id"])
+    report = json.loads(deployment.ports.artifacts.get(run.inputs["monitoring_report"]))
+
+    assert "The monitor says: " in run.trigger.reason
+    assert "mae is " in run.trigger.reason
+    assert report["assessment"]["attention"]
+    assert report["assessment"]["figures"]["performance"] > 1
+    assert report["assessment"]["baseline"] == "file"
+    assert report["causes"]["measured"] > report["causes"]["reference"]
+
+
+def test_what_the_monitor_saw_is_shown_and_its_report_saved_as_a_page(shell: Shell, demo: dict[str, Any]) -> None:
+    seen = shell.json("monitor", "taxi_fare")
+    shell.json("monitor", "taxi_fare", "--report", "watched.html")
+    page = (shell.folder / "watched.html").read_text()
+
+    assert seen["latest"]["sentence"]
+    assert seen["latest"]["figures"].keys() >= {"features", "predictions", "multivariate", "quality", "estimated"}
+    assert len(seen["history"]) > 1
+    assert page.startswith("<!DOCTYPE html>")
+    assert "Which features explain it" in page
+
+
 def test_a_dirty_file_gives_a_snapshot_and_a_quarantine_with_lines_and_reasons(
     shell: Shell, deployment: Deployment, demo: dict[str, Any]
 ) -> None:
