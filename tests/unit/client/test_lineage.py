@@ -126,7 +126,7 @@ def test_each_name_of_a_thing_finds_it(ports: Ports) -> None:
         ("rides/c.csv", NotFoundError, "nothing was made of s3://raw/rides/c.csv"),
         (f"1-{make_request_id(AT, bytes([7] * 10))}-0", NotFoundError, "no model logged a prediction"),
         ("train", DataError, "2 runs begin with 'train'"),
-        ("", DataError, r"\d ids begin with ''"),
+        ("", NotFoundError, "a blank names nothing"),
     ],
 )
 def test_what_is_not_there_or_is_several_is_said(
