@@ -23,8 +23,13 @@ def wait_for(read: Callable[[], Value | None], seconds: float = 15) -> Value:
     raise AssertionError("it did not happen in time")
 
 
-def execute(cloud: Endpoint, name: str, states: dict[str, Any], stop_after: float | None = None) -> dict[str, Any]:
-    """Run a state machine, its first state first, and return the execution's description."""
+def execute(
+    cloud: Endpoint, name: str, states: dict[str, Any], stop_when: Callable[[], object] | None = None
+) -> dict[str, Any]:
+    """Run a state machine, its first state first, and return the execution's description.
+
+    With ``stop_when`` it is stopped once that is true.
+    """
     client = cloud.client("stepfunctions")
     machine = client.create_state_machine(
         name=name,
@@ -32,8 +37,8 @@ def execute(cloud: Endpoint, name: str, states: dict[str, Any], stop_after: floa
         roleArn="arn:aws:iam::000000000000:role/nothing",
     )["stateMachineArn"]
     execution = client.start_execution(stateMachineArn=machine)["executionArn"]
-    if stop_after is not None:
-        time.sleep(stop_after)
+    if stop_when is not None:
+        wait_for(lambda: True if stop_when() else None)
         client.stop_execution(executionArn=execution)
 
     def read() -> dict[str, Any] | None:

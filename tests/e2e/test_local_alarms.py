@@ -158,7 +158,7 @@ def test_a_composite_alarm_of_a_template_follows_its_children_and_tells_the_even
         found = cloud.client("cloudwatch").describe_alarms(AlarmNames=["attention"], AlarmTypes=["CompositeAlarm"])
         return str(found["CompositeAlarms"][0]["StateValue"])
 
-    assert attention() == "OK"
+    wait_for(lambda: True if attention() == "OK" else None)
     measure(cloud, "tips", 2)
     assert attention() == "ALARM"
     change = wait_for(lambda: next((one for one in changes("attention") if _value(one) == "ALARM"), None))["event"]

@@ -129,6 +129,11 @@ def test_a_job_may_do_only_what_its_role_allows(cloud: Endpoint, definition: str
     assert "AccessDenied" in events["events"][-1]["message"]
 
 
+def jobs(cloud: Endpoint, status: str) -> list[Any]:
+    """Return the jobs of a status."""
+    return list(cloud.client("batch").list_jobs(jobQueue="jobs", jobStatus=status)["jobSummaryList"])
+
+
 def test_a_state_machine_waits_for_a_job_and_gets_its_description(cloud: Endpoint, definition: str) -> None:
     done = execute(cloud, "job-succeeds", {"Train": job_state(definition, "exit", "0")})
     output = json.loads(done["output"])
@@ -143,11 +148,10 @@ def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(cloud: En
 
 
 def test_a_stopped_execution_and_a_timed_out_task_end_their_job(cloud: Endpoint, definition: str) -> None:
-    stopped = execute(cloud, "stopped", {"Train": job_state(definition, "sleep", "60")}, stop_after=1)
+    stopped = execute(cloud, "stopped", {"Train": job_state(definition, "sleep", "60")}, lambda: jobs(cloud, "RUNNING"))
     timed_out = execute(cloud, "late", {"Train": job_state(definition, "sleep", "60", TimeoutSeconds=1)})
     assert (stopped["status"], timed_out["error"]) == ("ABORTED", "States.Timeout")
-    batch = cloud.client("batch")
-    wait_for(lambda: None if batch.list_jobs(jobQueue="jobs", jobStatus="RUNNING")["jobSummaryList"] else True)
+    wait_for(lambda: None if jobs(cloud, "RUNNING") else True)
 
 
 def test_a_stopped_execution_ends_the_jobs_of_its_map_and_starts_no_more(cloud: Endpoint, definition: str) -> None:
@@ -155,12 +159,11 @@ def test_a_stopped_execution_ends_the_jobs_of_its_map_and_starts_no_more(cloud: 
     processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "Job"}
     items = {"Type": "Map", "ItemProcessor": {**processor, "States": {"Job": job}}, "MaxConcurrency": 1, "End": True}
     begin = {"Type": "Pass", "Result": [1, 2, 3], "Next": "Items"}
-    batch = cloud.client("batch")
-    before = len(batch.list_jobs(jobQueue="jobs", jobStatus="FAILED")["jobSummaryList"])
-    stopped = execute(cloud, "stopped-map", {"Begin": begin, "Items": items}, stop_after=1)
+    before = len(jobs(cloud, "FAILED"))
+    stopped = execute(cloud, "stopped-map", {"Begin": begin, "Items": items}, lambda: jobs(cloud, "RUNNING"))
     assert stopped["status"] == "ABORTED"
-    wait_for(lambda: None if batch.list_jobs(jobQueue="jobs", jobStatus="RUNNING")["jobSummaryList"] else True)
-    assert len(batch.list_jobs(jobQueue="jobs", jobStatus="FAILED")["jobSummaryList"]) == before + 1
+    wait_for(lambda: None if jobs(cloud, "RUNNING") else True)
+    assert len(jobs(cloud, "FAILED")) == before + 1
 
 
 @pytest.mark.usefixtures("definition")
