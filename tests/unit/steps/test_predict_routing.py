@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from perennial import keys
 from perennial.errors import IncompleteError, RequestError, TransientError
-from perennial.fakes import FakeCatalog, FakePredictionLog, FixedClock
+from perennial.fakes import FakeCatalog, FakeObjectStore, FakePredictionLog, FixedClock
 from perennial.ports import Ports
 from perennial.records import Challenger, Champion
 from perennial.serving.ids import make_request_id
@@ -108,6 +109,25 @@ def test_a_shadow_scores_the_same_rows_for_the_log_alone(world: Ports) -> None:
     assert logged(world) == [("champion", 1, [28.0], ""), ("shadow", 2, [1028.0], "")]
     first, second = world.log.requests  # type: ignore[attr-defined]
     assert first.request_id == second.request_id
+
+
+class SlowStore(FakeObjectStore):
+    """A store that takes a tenth of a second."""
+
+    def get(self, key: str) -> bytes:
+        time.sleep(0.1)
+        return super().get(key)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_what_a_process_takes_to_load_a_version_is_not_time_of_the_request(world: Ports, weight: float) -> None:
+    """A new version is loaded once in each process: that would count as slowness beside a champion that is loaded."""
+    slow = SlowStore("slow")
+    for key in world.artifacts.keys("models/"):
+        slow.put(key, world.artifacts.get(key))
+    challenge(world, weight, shadow=weight == 0)
+    ask(replace(world, artifacts=slow))
+    assert [each.milliseconds < 100 for each in world.log.requests] == [True] * (1 if weight else 2)  # type: ignore[attr-defined]
 
 
 def break_second(world: Ports) -> None:
