@@ -24,7 +24,7 @@ def pytest_configure() -> None:
     sys.dont_write_bytecode = False
 
 
-LONGEST = ("test_delivery", "test_demo", "test_bulk", "test_loops", "test_data_plane")
+LONGEST = ("test_delivery", "test_demo", "test_quality", "test_bulk", "test_loops", "test_data_plane")
 """The files that take minutes, the longest first: begun last, one of them would run alone while the others are done."""
 
 
@@ -32,9 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what runs on the local cloud come first, as the many short files fill what is left of each processor."""
 
     def rank(item: pytest.Item) -> int:
-        if item.path.parent.name != "e2e":
-            return len(LONGEST) + 1
-        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+        if item.path.stem in LONGEST:
+            return LONGEST.index(item.path.stem)
+        return len(LONGEST) + (item.path.parent.name != "e2e")
 
     items.sort(key=rank)
 
