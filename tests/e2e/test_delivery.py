@@ -17,7 +17,7 @@ from infra.deployment import Deployment
 from infra.local.cloud import LocalCloud
 from infra.waiting import wait_until
 from perennial import keys
-from perennial.errors import TransientError
+from perennial.errors import NotFoundError, TransientError
 from perennial.records import Challenger, Champion, Run
 from tests.e2e.shell import Shell
 
@@ -153,7 +153,11 @@ def challenged(deployment: Deployment, version: int) -> Challenger:
 
 
 def ended(deployment: Deployment, run_id: str) -> Run | None:
-    run = deployment.ports.catalog.run(run_id)
+    """Return a run once it has ended; its record is there soon after its execution has begun."""
+    try:
+        run = deployment.ports.catalog.run(run_id)
+    except NotFoundError:
+        return None
     return None if run.status == "running" else run
 
 
@@ -186,7 +190,7 @@ def asked_until_it_ends(
     answered: Counter[int] = Counter()
     deadline = time.monotonic() + SECONDS
     while (run := ended(deployment, run_id)) is None:
-        assert time.monotonic() < deadline, (answered, deployment.ports.catalog.steps(run_id)[-1])
+        assert time.monotonic() < deadline, (answered, deployment.ports.catalog.steps(run_id)[-1:])
         answers = asked_often(deployment)
         answered.update(version for version, _ in answers)
         after(answers)
