@@ -19,13 +19,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sklearn
 
+from perennial import keys
+from perennial.definitions.files import Definitions
+from perennial.fakes import fake_ports
 from perennial.prices import Call, JobSize, always_on
+from perennial.steps import log_predictions
 from tests.bench.cold_start import ROOT, Recorded, World, make_world, record
 from tests.bench.rivals import FOLDER, RIVALS, Rival, mebibytes_of
 from tests.bench.rivals import serving as started
@@ -35,7 +39,8 @@ from tests.support.aws_server import environ, serving
 SIZES = (1, 100, 1000)
 MEBIBYTES = 1769
 """What the app gives ``predict``."""
-LINE_BYTES = {1: 605, 100: 232 * 100, 1000: 232 * 1000}
+DELIVERED = 500
+"""Rows that CloudWatch Logs is taken to deliver at once, at least a call's own."""
 SERVER = """
 import json, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -64,7 +69,7 @@ print("PORT", server.server_port, flush=True)
 server.serve_forever()
 """
 HANDLER = """
-import json, sys, time
+import io, json, sys, time
 import functions.predict
 
 seconds, paths = float(sys.argv[1]), sys.argv[2:]
@@ -80,8 +85,12 @@ for path in paths:
         answer = functions.predict.handler(event, None)
         times.append(time.perf_counter() - begin)
         assert answer["statusCode"] == 200, answer
+    sys.stdout = log = io.StringIO()
+    for _ in range(max(1, DELIVERED // len(json.loads(event["body"])["instances"]))):
+        functions.predict.handler(event, None)
     sys.stdout = out
-    print("TIMES", json.dumps(sorted(times[5:])), flush=True)
+    lines = [line for line in log.getvalue().splitlines() if line.startswith('{"prediction_log"')]
+    print("TIMES", json.dumps([sorted(times[5:]), lines]), flush=True)
 """
 
 
@@ -106,6 +115,8 @@ class Contender:
     name: str
     timings: Mapping[int, Timing]
     mebibytes: float | None = None
+    lines: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Of ours: what calls of each size, `DELIVERED` rows of them or one call, printed for the prediction log."""
 
     def line(self, one_row: float) -> str:
         """Return its line, with how many times ``one_row`` (milliseconds) its single row takes."""
@@ -154,12 +165,13 @@ def in_the_handler(variables: Mapping[str, str], folder: Path, seconds: float, s
         paths.append(folder / f"event-{size}.json")
         paths[-1].write_text(json.dumps(event))
     done = subprocess.run(
-        [sys.executable, "-c", HANDLER, str(seconds), *map(str, paths)],
+        [sys.executable, "-c", f"DELIVERED = {DELIVERED}\n{HANDLER}", str(seconds), *map(str, paths)],
         env=dict(variables), check=True, capture_output=True, text=True,
     )  # fmt: skip
     told = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("TIMES")]
     name = "perennial, handler" + (", stored feature looked up" if stored else "")
-    return Contender(name, {size: Timing.of(times) for size, times in zip(SIZES, told, strict=True)})
+    timings = {size: Timing.of(times) for size, (times, _) in zip(SIZES, told, strict=True)}
+    return Contender(name, timings, lines={size: lines for size, (_, lines) in zip(SIZES, told, strict=True)})
 
 
 def behind_http(variables: Mapping[str, str], seconds: float) -> Contender:
@@ -230,23 +242,36 @@ def models(world: World, folder: Path, wanted: Sequence[Rival]) -> dict[str, Pat
     return found
 
 
-def costs(handler: Contender) -> str:
+def collecting(world: World, lines: Sequence[str]) -> tuple[float, int, int]:
+    """Put what was printed into the log; return the seconds of a processor, the rows and the objects."""
+    ports = fake_ports(Definitions({}, {}, {}))
+    ports.artifacts.put(keys.artifact(MODEL, 1, "manifest.json"), world.manifest.model_dump_json().encode())
+    begin = time.process_time()
+    found = log_predictions.run(log_predictions.Request(lines=list(lines)), ports)
+    assert found.unreadable == 0, found
+    return time.process_time() - begin, found.rows, len(found.parts)
+
+
+def costs(world: World, handler: Contender) -> str:
     """Return what a million predictions cost."""
-    lines = []
+    parts = []
+    collecting(world, handler.lines[1])  # imports what writes Parquet
     for size in SIZES:
+        seconds, rows, objects = collecting(world, handler.lines[size])
+        calls = rows / size
         call = Call(
             rows=size,
             seconds=handler.timings[size].p50 / 1000,
             mebibytes=MEBIBYTES,
             items=size,
-            logged_bytes=LINE_BYTES[size],
-            collecting_seconds=size * 83e-6,
-            parts=size / 500,
+            logged_bytes=int(sum(len(line) + 1 for line in handler.lines[size]) / calls),
+            collecting_seconds=seconds / calls,
+            parts=objects / calls,
         )
-        lines.append(f"{size} rows a call ${call.dollars_per_million():.2f}")
+        parts.append(f"{size} rows a call ${call.dollars_per_million():.2f}")
     server = always_on(JobSize(vcpus=1, gibibytes=2))
     return (
-        f"a million predictions cost, by {', '.join(lines)}; nothing while nobody asks. "
+        f"a million predictions cost, by {', '.join(parts)}; nothing while nobody asks. "
         f"A container of 1 vCPU and 2 GiB that is never off costs ${server:.2f} a month"
     )
 
@@ -265,7 +290,7 @@ def main(names: Sequence[str], seconds: float) -> None:
         files = models(world, folder, wanted)
         for each in wanted:
             print(rival(each, files[each.model], seconds).line(one_row), flush=True)
-        print(costs(handler))
+        print(costs(world, handler))
 
 
 if __name__ == "__main__":
